@@ -1,0 +1,69 @@
+# The workflow of this repository. `make` alone lists what there is.
+# Every target is safe to repeat: what is already there is not made again.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --retries 10 --quiet
+RUNTIME := $(VENV)/.runtime.stamp
+DEVELOPMENT := $(VENV)/.development.stamp
+# `make test PYTEST_ARGS="-k unsubscribe"` passes words on to pytest.
+PYTEST := $(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help venv venv-dev demo run test test-full lint bench system-deps lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+venv: $(RUNTIME) ## make .venv with what running needs, from requirements.lock
+
+venv-dev: $(DEVELOPMENT) ## add what working on the code needs, from requirements-dev.lock
+
+demo: venv ## start a complete example with made-up people and a local inbox
+	$(BIN)/prefcentre demo
+
+run: venv ## start the web server and the worker
+	$(BIN)/prefcentre run
+
+test: venv-dev system-deps ## run the tests, without the long suites
+	@$(PYTEST) -m "not full" tests
+
+test-full: venv-dev system-deps ## run all the tests, with the long suites
+	@$(PYTEST) tests
+
+lint: venv-dev ## check format, style, types and the import contracts
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+bench: venv-dev ## measure sending, importing and tracking on this machine
+	$(BIN)/python -m benchmarks
+
+system-deps: ## install Debian's chromium and postfix for the tests, when missing
+	@bash scripts/system-deps.sh
+
+lock: ## write both lock files anew (LOCK_FLAGS=--upgrade moves every pin)
+	PYTHON="$(PYTHON)" bash scripts/lock.sh
+
+clean: ## remove .venv and everything the tools made
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp is written last, so that an install that broke off is done again.
+$(BIN)/python:
+	$(PYTHON) scripts/check_python.py
+	$(PYTHON) -m venv $(VENV)
+
+$(RUNTIME): requirements.lock pyproject.toml | $(BIN)/python
+	@echo "Installing prefcentre into $(VENV) ..."
+	@$(PIP) install --require-hashes --requirement requirements.lock
+	@$(PIP) install --no-build-isolation --no-deps --editable .
+	@touch $@
+
+$(DEVELOPMENT): requirements-dev.lock $(RUNTIME)
+	@echo "Installing the development tools into $(VENV) ..."
+	@$(PIP) install --require-hashes --requirement requirements-dev.lock
+	@touch $@

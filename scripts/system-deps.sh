@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# The tests look at pages with Debian's chromium and deliver through Debian's postfix.
+# Installs either only when it is missing; starts nothing.
+set -euo pipefail
+
+# Debian keeps postfix's programs in /usr/sbin, which an ordinary user's PATH may lack.
+PATH="$PATH:/usr/sbin:/sbin"
+
+missing=()
+command -v chromium >/dev/null || missing+=(chromium)
+command -v postfix >/dev/null || missing+=(postfix)
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+if ! command -v apt-get >/dev/null; then
+    echo "The tests need ${missing[*]}, and only Debian's packages are installed by themselves." >&2
+    echo "Install ${missing[*]} with this system's own package manager, then run this again." >&2
+    exit 1
+fi
+
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+    if ! sudo -n true 2>/dev/null; then
+        echo "The tests need ${missing[*]}. As root, once: apt-get install ${missing[*]}" >&2
+        exit 1
+    fi
+    as_root=(sudo -n)
+fi
+
+echo "Installing ${missing[*]} ..."
+log=$(mktemp)
+policy=
+# shellcheck disable=SC2329
+cleanup() {
+    rm -f "$log"
+    # An `if`, not `&&`: the last status of a trap would become the script's.
+    if [ -n "$policy" ]; then "${as_root[@]}" rm -f "$policy"; fi
+}
+trap cleanup EXIT
+
+# Debian starts a daemon when it is installed unless this file says that it may not (101).
+if [ ! -e /usr/sbin/policy-rc.d ]; then
+    policy=/usr/sbin/policy-rc.d
+    printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+    "${as_root[@]}" chmod 755 "$policy"
+fi
+# The tests bring a configuration of their own, so postfix gets none here.
+echo "postfix postfix/main_mailer_type select No configuration" \
+    | "${as_root[@]}" debconf-set-selections
+
+install() {
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o Acquire::Retries=5 "$@" \
+        </dev/null >>"$log" 2>&1
+}
+if ! { install update && install install -y --no-install-recommends "${missing[@]}"; }; then
+    tail -n 20 "$log" >&2
+    echo "Installing ${missing[*]} failed; the last lines of apt-get are above." >&2
+    exit 1
+fi
