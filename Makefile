@@ -39,7 +39,7 @@ lint: venv-dev ## check format, style, types and the import contracts
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
-bench: venv-dev ## measure sending, importing and tracking on this machine
+bench: venv-dev system-deps ## measure sending, importing and tracking on this machine
 	$(BIN)/python -m benchmarks
 
 system-deps: ## install Debian's chromium and postfix for the tests, when missing
