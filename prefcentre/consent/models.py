@@ -1,0 +1,142 @@
+"""Topics, the words people saw, the ledger of what they did, and where that leaves them now."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import Field, SQLModel
+
+from prefcentre.db import BigId, enum_type, json_list_type, json_type
+
+
+class Channel(StrEnum):
+    """A way of reaching a person; each has its own consent (R102)."""
+
+    EMAIL = "email"  # Campaign mails.
+    SMS = "sms"  # Text messages.
+    PHONE = "phone"  # Calls.
+    POST = "post"  # Letters.
+    ONLINE = "online"  # Advertising audiences and personalisation, never cookies (R112).
+
+
+class LawfulBasis(StrEnum):
+    """Why we may process (R92)."""
+
+    CONSENT = "consent"  # The person said yes.
+    SOFT_OPT_IN = "soft_opt_in"  # A customer, similar goods, and an objection offered each time.
+    LEGITIMATE_INTEREST = "legitimate_interest"  # Post, and calls or business mail where allowed.
+
+
+class ConsentState(StrEnum):
+    """Where a person stands on one topic and channel; no row means never asked."""
+
+    PENDING = "pending"  # Asked for by the person, not confirmed yet.
+    GRANTED = "granted"  # May be written to.
+    WITHDRAWN = "withdrawn"  # Was granted once; only the person can grant it again.
+    REFUSED = "refused"  # Said no.
+
+
+class ConsentAction(StrEnum):
+    """Something that happened to a consent."""
+
+    REQUESTED = "requested"  # Signed up; the confirmation is outstanding.
+    GRANTED = "granted"  # Said yes in a way that needs no confirmation.
+    CONFIRMED = "confirmed"  # Pressed the button of the confirmation page.
+    REFUSED = "refused"  # Said no.
+    WITHDRAWN = "withdrawn"  # Took it back.
+    EXPIRED = "expired"  # Ran out by rule (R94).
+    IMPORTED = "imported"  # Came with a file that names its basis and source (R99).
+    RESTORED = "restored"  # An undo put back what was there before.
+
+
+class Topic(SQLModel, table=True):
+    """One purpose in words that a subscriber understands; the unit of consent."""
+
+    __tablename__ = "topic"
+
+    id: int | None = Field(default=None, primary_key=True)
+    key: str = Field(max_length=64, unique=True)
+    name: str
+    description: str = ""
+    channels: list[str] = Field(default_factory=list, sa_type=json_list_type(), nullable=False)
+    lawful_basis: LawfulBasis = Field(sa_type=enum_type(LawfulBasis))  # type: ignore[call-overload]
+    double_opt_in: bool = True
+    list_label: str = Field(max_length=64)
+    position: int = 0
+    created_at: datetime
+    archived_at: datetime | None = None
+
+
+class ConsentWording(SQLModel, table=True):
+    """The exact words of a topic in one language. Never changed: new words are a new version (R84)."""
+
+    __tablename__ = "consent_wording"
+    __table_args__ = (sa.UniqueConstraint("topic_id", "version", "language"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    topic_id: int = Field(foreign_key="topic.id")
+    version: int
+    language: str = Field(max_length=35)
+    text: str
+    sha256: str = Field(max_length=64)
+    shown_from: datetime
+
+
+class ConsentEvent(SQLModel, table=True):
+    """One thing that happened, sealed into a chain. Append-only.
+
+    ``ip``, ``user_agent``, ``actor`` and ``evidence`` may be removed when the person is erased; the chain holds only their
+    salted digest, so it still verifies (design §12).
+    """
+
+    __tablename__ = "consent_event"
+    __table_args__ = (sa.Index("ix_consent_event_subscriber_ref_seq", "subscriber_ref", "seq"),)
+
+    seq: int = Field(primary_key=True, sa_type=BigId, sa_column_kwargs={"autoincrement": False})  # type: ignore[call-overload]
+    subscriber_ref: bytes = Field(sa_type=sa.LargeBinary(16))  # type: ignore[call-overload]
+    topic_id: int = Field(foreign_key="topic.id")
+    channel: Channel = Field(sa_type=enum_type(Channel))  # type: ignore[call-overload]
+    action: ConsentAction = Field(sa_type=enum_type(ConsentAction))  # type: ignore[call-overload]
+    lawful_basis: LawfulBasis = Field(sa_type=enum_type(LawfulBasis))  # type: ignore[call-overload]
+    controller: str
+    wording_id: int | None = Field(default=None, foreign_key="consent_wording.id")
+    method: str = Field(max_length=32)
+    source: str
+    at: datetime
+    recorded_at: datetime
+    actor: str | None = None
+    ip: str | None = None
+    user_agent: str | None = None
+    evidence: dict[str, Any] | None = Field(default=None, sa_type=json_type(), nullable=True)
+    salt: bytes | None = Field(default=None, sa_type=sa.LargeBinary(16))  # type: ignore[call-overload]
+    personal_digest: bytes = Field(sa_type=sa.LargeBinary(32))  # type: ignore[call-overload]
+    hash_version: str = Field(max_length=8)
+    prev_hash: bytes = Field(sa_type=sa.LargeBinary(32))  # type: ignore[call-overload]
+    hash: bytes = Field(sa_type=sa.LargeBinary(32))  # type: ignore[call-overload]
+
+
+class ConsentHead(SQLModel, table=True):
+    """The end of the chain: one row, locked by every append."""
+
+    __tablename__ = "consent_head"
+
+    id: int = Field(default=1, primary_key=True, sa_column_kwargs={"autoincrement": False})
+    seq: int = Field(default=0, sa_type=BigId)  # type: ignore[call-overload]
+    hash: bytes = Field(default=b"\0" * 32, sa_type=sa.LargeBinary(32))  # type: ignore[call-overload]
+
+
+class Consent(SQLModel, table=True):
+    """Where a person stands now: a projection of the events that can be rebuilt at any time."""
+
+    __tablename__ = "consent"
+    __table_args__ = (sa.Index("ix_consent_topic_id_channel_subscriber_id", "topic_id", "channel", "subscriber_id"),)
+
+    subscriber_id: int = Field(primary_key=True, foreign_key="subscriber.id", ondelete="CASCADE", sa_type=BigId)  # type: ignore[call-overload]
+    topic_id: int = Field(primary_key=True, foreign_key="topic.id")
+    channel: Channel = Field(primary_key=True, sa_type=enum_type(Channel))  # type: ignore[call-overload]
+    state: ConsentState = Field(sa_type=enum_type(ConsentState))  # type: ignore[call-overload]
+    lawful_basis: LawfulBasis = Field(sa_type=enum_type(LawfulBasis))  # type: ignore[call-overload]
+    since: datetime
+    valid_until: datetime | None = None
+    event_seq: int = Field(sa_type=BigId)  # type: ignore[call-overload]

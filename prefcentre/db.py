@@ -1,0 +1,196 @@
+"""Engines, sessions and column types; the only module that knows which database it is.
+
+SQLite runs in WAL mode with ``synchronous=FULL`` and two engines on one file: one for reading (plain ``BEGIN``)
+and one for writing (``BEGIN IMMEDIATE``, because a transaction that reads first and writes later is refused at once
+when somebody else has written, whatever the busy timeout says). Opens and clicks have a file of their own, so that
+hits never wait for the sender. On PostgreSQL all of it is one database and one engine.
+"""
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.mutable import MutableDict
+from sqlalchemy.pool import ConnectionPoolEntry
+from sqlmodel import Session, SQLModel
+
+from prefcentre.errors import Unavailable
+from prefcentre.settings import Settings
+
+NAMING_CONVENTION = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+SQLModel.metadata.naming_convention = NAMING_CONVENTION
+
+BUSY_TIMEOUT_SECONDS = 30
+
+BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+"""A 64-bit integer that SQLite still takes as its row id."""
+
+
+def json_type() -> Any:
+    """A JSON object whose changes in place are noticed; JSONB on PostgreSQL."""
+    return MutableDict.as_mutable(sa.JSON().with_variant(JSONB(), "postgresql"))  # type: ignore[arg-type]
+
+
+def json_list_type() -> Any:
+    """A JSON list; replace it as a whole to change it."""
+    return sa.JSON().with_variant(JSONB(), "postgresql")
+
+
+def enum_type(values: type[StrEnum], name: str | None = None) -> sa.Enum:
+    """A string column with a CHECK, which holds the members' values, not their names.
+
+    ``name`` tells two columns of one table apart that hold the same kind of value.
+    """
+    return sa.Enum(
+        values,
+        native_enum=False,
+        length=32,
+        validate_strings=True,
+        create_constraint=True,
+        name=name or _snake(values.__name__),
+        values_callable=lambda found: [member.value for member in found],
+    )
+
+
+class Database:
+    """The open database of one process. Sessions come from ``reading``, ``writing`` and ``tracking``."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.is_sqlite = settings.is_sqlite
+        self.url = settings.database_url
+        if self.is_sqlite:
+            settings.data_dir.mkdir(parents=True, exist_ok=True)
+            self.reader = _sqlite_engine(self.url, "BEGIN")
+            self.writer = _sqlite_engine(self.url, "BEGIN IMMEDIATE")
+            self.tracker = _sqlite_engine(tracking_url(self.url), "BEGIN IMMEDIATE")
+        else:
+            self.reader = sa.create_engine(self.url, pool_pre_ping=True, pool_size=10, max_overflow=30)
+            self.writer = self.tracker = self.reader
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A session for looking; what is written in it is thrown away."""
+        with _told_plainly(), Session(self.reader) as session:
+            yield session
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """A session for one use case: committed at the end, rolled back when anything is raised."""
+        with _told_plainly(), Session(self.writer, expire_on_commit=False) as session:
+            yield session
+            session.commit()
+
+    @contextmanager
+    def tracking(self) -> Iterator[Session]:
+        """As ``writing``, for the tables of opens and clicks."""
+        with _told_plainly(), Session(self.tracker, expire_on_commit=False) as session:
+            yield session
+            session.commit()
+
+    def close(self) -> None:
+        """Give all connections back."""
+        for engine in {self.reader, self.writer, self.tracker}:
+            engine.dispose()
+
+
+def tracking_url(url: str) -> str:
+    """The SQLite file of opens and clicks, beside the main one."""
+    return f"{url.removesuffix('.db')}-tracking.db"
+
+
+def is_sqlite(session: Session) -> bool:
+    """Whether this session speaks to SQLite."""
+    return session.get_bind().dialect.name == "sqlite"
+
+
+def lock_keys(session: Session, keys: Sequence[bytes], *, shared_names: Sequence[str] = ()) -> None:
+    """Make everybody who decides about these people wait for each other until the commit (design: gate and opt-out).
+
+    On PostgreSQL these are transaction-level advisory locks, taken in sorted order so that two transactions can't
+    wait in a circle; the caller then re-reads in a new statement. ``shared_names`` are locked in shared mode, for
+    things like "any stop-all" that an exclusive holder changes. On SQLite the one writer is the lock.
+    """
+    if is_sqlite(session):
+        return
+    numbers = sorted({int.from_bytes(key[:8], "big", signed=True) for key in keys})
+    shared = sorted({_name_number(name) for name in shared_names})
+    if shared:
+        session.execute(
+            sa.text("SELECT pg_advisory_xact_lock_shared(n) FROM unnest(CAST(:n AS bigint[])) AS t(n)"), {"n": shared}
+        )
+    if numbers:
+        session.execute(
+            sa.text("SELECT pg_advisory_xact_lock(n) FROM unnest(CAST(:n AS bigint[])) AS t(n)"), {"n": numbers}
+        )
+
+
+def lock_name(session: Session, name: str) -> None:
+    """Take a named lock for ourselves until the commit; the other side of ``shared_names``."""
+    if not is_sqlite(session):
+        session.execute(sa.text("SELECT pg_advisory_xact_lock(:n)"), {"n": _name_number(name)})
+
+
+@contextmanager
+def _told_plainly() -> Iterator[None]:
+    # Only what a person can do something about is translated; a mistake of ours keeps its own name.
+    try:
+        yield
+    except sa.exc.OperationalError as error:
+        text = str(error.orig).strip().splitlines()[0]
+        if "no such table" in text or "does not exist" in text:
+            raise Unavailable(f"The database is not ready ({text}). Run “prefcentre db upgrade”.") from error
+        raise Unavailable(f"The database does not answer: {text}.") from error
+    except sa.exc.ProgrammingError as error:
+        if "does not exist" in str(error.orig):
+            raise Unavailable("The database has no tables yet. Run “prefcentre db upgrade”.") from error
+        raise
+
+
+def _sqlite_engine(url: str, begin: str) -> sa.Engine:
+    engine = sa.create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False})
+
+    @sa.event.listens_for(engine, "connect")
+    def _set_up(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
+        # Transactions are begun by the handler below, not by the driver.
+        connection.isolation_level = None
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            f"busy_timeout={BUSY_TIMEOUT_SECONDS * 1000}",
+            "cache_size=-32768",
+            "temp_store=MEMORY",
+            "secure_delete=ON",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @sa.event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def sqlite_path(url: str) -> Path:
+    """The file behind a SQLite URL."""
+    return Path(sa.make_url(url).database or "")
+
+
+def _name_number(name: str) -> int:
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
+
+
+def _snake(name: str) -> str:
+    return "".join("_" + letter.lower() if letter.isupper() else letter for letter in name).strip("_")

@@ -1,0 +1,113 @@
+"""The ledger: what became of every recipient of every campaign, and which processes are at work on it."""
+
+from datetime import datetime
+from enum import StrEnum
+
+import sqlalchemy as sa
+from sqlmodel import Field, SQLModel
+
+from prefcentre.db import BigId, enum_type
+from prefcentre.reasons import Reason
+
+
+class DeliveryState(StrEnum):
+    """Where one recipient's mail is. The order is the order of reports."""
+
+    PENDING = "pending"  # Waits for a sender.
+    CLAIMED = "claimed"  # A sender has it; no final dot was sent, so it is safe to start over.
+    HANDING_OFF = "handing_off"  # The gate let it through; the dot may be on the wire.
+    ACCEPTED = "accepted"  # The mail server answered 2xx.
+    FAILED = "failed"  # The mail server answered 5xx.
+    DEFERRED = "deferred"  # The mail server answered 4xx; tried again later.
+    UNKNOWN = "unknown"  # The dot was sent and no answer came back; never sent again by itself.
+    SUPPRESSED = "suppressed"  # The address must not be mailed.
+    SKIPPED = "skipped"  # This person does not get this one.
+    CANCELLED = "cancelled"  # The campaign was cancelled before this one went out.
+    EXPIRED = "expired"  # Deferred for too long (R61).
+
+
+class Delivery(SQLModel, table=True):
+    """One campaign to one subscriber. Unique by subscriber and by address, so nobody gets it twice (L1)."""
+
+    __tablename__ = "delivery"
+    __table_args__ = (
+        sa.UniqueConstraint("campaign_id", "subscriber_id"),
+        sa.UniqueConstraint("campaign_id", "key"),
+        # The sender's queue stays as small as the work that is left.
+        sa.Index(
+            "ix_delivery_pending",
+            "campaign_id",
+            "id",
+            sqlite_where=sa.text("state = 'pending'"),
+            postgresql_where=sa.text("state = 'pending'"),
+        ),
+        sa.Index(
+            "ix_delivery_deferred",
+            "campaign_id",
+            "not_before",
+            sqlite_where=sa.text("state = 'deferred'"),
+            postgresql_where=sa.text("state = 'deferred'"),
+        ),
+        # Recovery looks for what a dead worker held, an opt-out for what is on the wire.
+        sa.Index(
+            "ix_delivery_in_hand",
+            "worker_id",
+            sqlite_where=sa.text("state IN ('claimed', 'handing_off')"),
+            postgresql_where=sa.text("state IN ('claimed', 'handing_off')"),
+        ),
+        sa.Index(
+            "ix_delivery_handing_off",
+            "key",
+            sqlite_where=sa.text("state = 'handing_off'"),
+            postgresql_where=sa.text("state = 'handing_off'"),
+        ),
+        sa.Index("ix_delivery_subscriber_id_at", "subscriber_id", "at"),
+    )
+
+    campaign_id: int = Field(primary_key=True, foreign_key="campaign.id", sa_column_kwargs={"autoincrement": False})
+    id: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    subscriber_id: int = Field(sa_type=BigId)  # type: ignore[call-overload]
+    key: bytes = Field(sa_type=sa.LargeBinary(16))  # type: ignore[call-overload]
+    state: DeliveryState = Field(default=DeliveryState.PENDING, sa_type=enum_type(DeliveryState))  # type: ignore[call-overload]
+    reason: Reason | None = Field(default=None, sa_type=enum_type(Reason))  # type: ignore[call-overload]
+    not_before: datetime | None = None
+    attempts: int = 0
+    worker_id: int | None = None
+    smtp_code: int | None = None
+    smtp_text: str | None = Field(default=None, max_length=512)
+    at: datetime | None = None
+
+
+class LeftOut(SQLModel, table=True):
+    """How many people a campaign's audience leaves out, and why: the waterfall."""
+
+    __tablename__ = "left_out"
+
+    campaign_id: int = Field(primary_key=True, foreign_key="campaign.id", ondelete="CASCADE")
+    reason: Reason = Field(primary_key=True, sa_type=enum_type(Reason))  # type: ignore[call-overload]
+    people: int
+
+
+class Worker(SQLModel, table=True):
+    """A process that sends. Its id is new at every start, so a row it holds can't be taken for another's (L5)."""
+
+    __tablename__ = "worker"
+
+    id: int | None = Field(default=None, primary_key=True)
+    host: str
+    pid: int
+    process_started: str
+    started_at: datetime
+    alive_until: datetime
+    ended_at: datetime | None = None
+
+
+class Lease(SQLModel, table=True):
+    """Who may do a thing that only one process may do; ``epoch`` fences off a holder that was replaced."""
+
+    __tablename__ = "lease"
+
+    name: str = Field(primary_key=True, max_length=32)
+    owner: str
+    epoch: int = 0
+    expires_at: datetime

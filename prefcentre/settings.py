@@ -1,0 +1,261 @@
+"""The configuration, read once and checked; nothing else in the program reads the environment.
+
+Values come, strongest first, from ``PREFCENTRE_*`` variables (nested names with ``__``), from ``secrets.toml``
+(written by ``prefcentre init``, mode 600) and from ``prefcentre.toml``, both in ``PREFCENTRE_HOME``.
+"""
+
+import ipaddress
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from prefcentre.errors import SettingsError
+
+SECRETS_FILE = "secrets.toml"
+SETTINGS_FILE = "prefcentre.toml"
+MIN_SECRET_LENGTH = 16
+
+
+class SmtpServer(BaseModel):
+    """Where mail is handed over, from ``smtp://``, ``smtps://`` or ``smtp+starttls://``."""
+
+    model_config = ConfigDict(frozen=True)
+
+    host: str
+    port: int
+    username: str | None = None
+    password: SecretStr | None = None
+    security: Literal["none", "starttls", "tls"] = "none"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the server is this machine, so that nothing crosses a network."""
+        return is_loopback(self.host)
+
+
+class Brand(BaseModel):
+    """Who is sending, as people see it on pages and in mails."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field("Example Company", description="The name on every page and in every mail.")
+    postal_address: str = Field("", description="The postal address that every campaign mail must show (R23).")
+    privacy_url: str = Field("", description="The privacy notice; linked from every page and mail.")
+    contact_email: str = Field("", description="Where people can write to; shown on pages.")
+    website: str = Field("", description="The company's own site.")
+    colour: str = Field("#1a5fb4", pattern=r"^#[0-9a-fA-F]{6}$", description="The accent colour of pages and mails.")
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. See docs/settings.md."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="PREFCENTRE_", env_nested_delimiter="__", frozen=True, extra="forbid", hide_input_in_errors=True
+    )
+
+    home: Path = Field(Path(), description="The folder of this installation; relative paths start here.")
+    database_url: str = Field("sqlite:///var/prefcentre.db", description="SQLite or PostgreSQL.")
+    smtp_url: str | None = Field(None, description="The mail server that takes our mail.")
+    public_url: str = Field("http://127.0.0.1:8000", description="The address people reach the pages at.")
+    listen: str = Field("127.0.0.1:8000", description="Where the web server listens, as host:port.")
+    secret_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (), description="Keys that sign links, newest first; old ones verify for ever."
+    )
+    lookup_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (), description="Keys for hashes of addresses, newest first. Never take one away."
+    )
+    chain_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (), description="Keys that seal the consent ledger, newest first. Never take one away."
+    )
+    tracking_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (), description="Fernet keys of open and click links, newest first."
+    )
+    brand: Brand = Field(default_factory=Brand, description="Who is sending, as people see it.")
+    templates_dir: Path = Field(Path("templates/emails"), description="Your own mail templates.")
+    campaigns_dir: Path = Field(Path("campaigns"), description="Your campaigns as files.")
+    max_lateness: int = Field(3600, ge=0, description="Seconds after which an overdue campaign is held (R191).")
+    smtp_connections: int = Field(20, ge=1, le=500, description="Open connections to the mail server.")
+    dkim_selectors: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="DKIM selectors that doctor looks up for a sender's domain."
+    )
+    demo: bool = Field(False, description="Set by “prefcentre demo”: shows the local inbox.")
+    demo_inbox: Path | None = Field(None, description="Set by “prefcentre demo”: where the local inbox keeps its mails.")
+    controller: str = Field("", description="The controller named on consent events; default: the brand's name.")
+
+    @field_validator("secret_keys", "lookup_keys", "chain_keys", "tracking_keys", "dkim_selectors", mode="before")
+    @classmethod
+    def _split_list(cls, value: Any) -> Any:
+        # A list in the environment is written with commas, newest first; JSON would invite quoting mistakes.
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.strip("[] ").replace('"', "").split(",") if part.strip())
+        return value
+
+    @field_validator("secret_keys", "lookup_keys", "chain_keys")
+    @classmethod
+    def _refuse_short_keys(cls, keys: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if any(len(key.get_secret_value()) < MIN_SECRET_LENGTH for key in keys):
+            raise ValueError(f"every key needs at least {MIN_SECRET_LENGTH} characters")
+        return keys
+
+    @field_validator("public_url")
+    @classmethod
+    def _check_public_url(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("must be an https address such as https://news.example.com")
+        if parts.scheme == "http" and not is_loopback(parts.hostname):
+            raise ValueError("must begin with https:// unless it is on this machine")
+        return value.rstrip("/")
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _check_smtp_url(cls, value: str | None) -> str | None:
+        if value:
+            parse_smtp_url(value)
+        return value or None
+
+    @field_validator("listen")
+    @classmethod
+    def _check_listen(cls, value: str) -> str:
+        host, _, port = value.rpartition(":")
+        if not host or not port.isdigit():
+            raise ValueError("must be host:port, such as 127.0.0.1:8000")
+        return value
+
+    @model_validator(mode="after")
+    def _resolve_paths(self) -> "Settings":
+        home = self.home.expanduser().resolve()
+        resolved: dict[str, Any] = {
+            "home": home,
+            "templates_dir": home / self.templates_dir,
+            "campaigns_dir": home / self.campaigns_dir,
+            "database_url": _resolve_sqlite(self.database_url, home),
+        }
+        for name, value in resolved.items():
+            # The model is frozen for everyone else; this is still its construction.
+            object.__setattr__(self, name, value)
+        return self
+
+    @classmethod
+    def settings_customise_sources(  # noqa: PLR0913, D102 - the signature is pydantic's.
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        home = _home()
+        return (
+            init_settings,
+            env_settings,
+            TomlConfigSettingsSource(settings_cls, home / SECRETS_FILE),
+            TomlConfigSettingsSource(settings_cls, home / SETTINGS_FILE),
+        )
+
+    @property
+    def smtp(self) -> SmtpServer:
+        """The mail server. Raises SettingsError when none is set."""
+        if self.smtp_url is None:
+            raise SettingsError("No mail server is set. Set PREFCENTRE_SMTP_URL, such as smtp+starttls://user:password@host.")
+        return parse_smtp_url(self.smtp_url)
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether the database is a file of ours."""
+        return self.database_url.startswith("sqlite")
+
+    @property
+    def data_dir(self) -> Path:
+        """Where files of ours live: beside the SQLite database, or ``var`` in the home folder."""
+        if self.is_sqlite:
+            return Path(urlsplit(self.database_url).path.removeprefix("/")).resolve().parent
+        return self.home / "var"
+
+    @property
+    def controller_name(self) -> str:
+        """The controller to name on consent events (R79)."""
+        return self.controller or self.brand.name
+
+    def require_keys(self) -> None:
+        """Refuse to go on without keys: a guessable key would let anyone forge links. Raises SettingsError."""
+        missing = [
+            name for name in ("secret_keys", "lookup_keys", "chain_keys", "tracking_keys") if not getattr(self, name)
+        ]
+        if missing:
+            names = ", ".join(f"PREFCENTRE_{name.upper()}" for name in missing)
+            raise SettingsError(f"No keys yet ({names}). Run “prefcentre init”, which makes them in {self.home / SECRETS_FILE}.")
+
+
+def load() -> Settings:
+    """Read the settings. Raises SettingsError that names each wrong value and never shows a secret."""
+    try:
+        return Settings(home=_home())
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in found['loc']) or 'settings'}: {found['msg'].removeprefix('Value error, ')}"
+            for found in error.errors(include_input=False, include_url=False)
+        )
+        raise SettingsError(f"The settings can't be used: {problems}.") from None
+    except (tomllib.TOMLDecodeError, OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{SETTINGS_FILE} or {SECRETS_FILE} in {_home()} can't be read: {error}.") from error
+
+
+def parse_smtp_url(url: str) -> SmtpServer:
+    """Read a mail server's address. Raises ValueError in words when it is not one, or would send in the clear."""
+    parts = urlsplit(url)
+    schemes: dict[str, tuple[Literal["none", "starttls", "tls"], int]] = {
+        "smtp": ("none", 25), "smtps": ("tls", 465), "smtp+starttls": ("starttls", 587)
+    }
+    if parts.scheme not in schemes or not parts.hostname:
+        raise ValueError("must look like smtp+starttls://user:password@host:587, smtps://… or smtp://127.0.0.1:25")
+    security, port = schemes[parts.scheme]
+    allows_plain = parse_qs(parts.query).get("tls") == ["none"]
+    if security == "none" and not allows_plain and not is_loopback(parts.hostname):
+        raise ValueError(
+            "would send without TLS to another machine; use smtps:// or smtp+starttls://, or add ?tls=none on purpose"
+        )
+    return SmtpServer(
+        host=parts.hostname,
+        port=parts.port or port,
+        username=unquote(parts.username) if parts.username else None,
+        password=SecretStr(unquote(parts.password)) if parts.password else None,
+        security=security,
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name is this machine, without asking DNS."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def child_environment(**extra: str) -> dict[str, str]:
+    """The environment for a process of ours, with more variables set."""
+    return dict(os.environ) | extra
+
+
+def _home() -> Path:
+    return Path(os.environ.get("PREFCENTRE_HOME") or ".").expanduser().resolve()
+
+
+def _resolve_sqlite(url: str, home: Path) -> str:
+    if not url.startswith("sqlite"):
+        return url.replace("postgres://", "postgresql://", 1)
+    path = urlsplit(url).path.removeprefix("/")
+    if not path:
+        raise ValueError("database_url: name a file, such as sqlite:///var/prefcentre.db")
+    return f"sqlite:///{home / path}"

@@ -1,0 +1,43 @@
+"""Entries that forbid writing to an address, a number or a domain."""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlmodel import Field, SQLModel
+
+from prefcentre.db import BigId, enum_type
+from prefcentre.reasons import Reason
+
+
+class Suppression(SQLModel, table=True):
+    """One deny, by keyed hash. It ends only by ``until`` or by an allowed lift, which is recorded in place (R177).
+
+    ``scope`` is ``all``, a channel, ``TOPIC:CHANNEL`` or ``domain`` (then ``key`` is the hash of a domain).
+    """
+
+    __tablename__ = "suppression"
+    __table_args__ = (
+        sa.Index("ix_suppression_key", "key"),
+        sa.Index(
+            "uq_suppression_active",
+            "key",
+            "scope",
+            "reason",
+            unique=True,
+            sqlite_where=sa.text("lifted_at IS NULL"),
+            postgresql_where=sa.text("lifted_at IS NULL"),
+        ),
+    )
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=BigId)  # type: ignore[call-overload]
+    key: bytes = Field(sa_type=sa.LargeBinary(16))  # type: ignore[call-overload]
+    key_version: str = Field(max_length=8)
+    scope: str = Field(max_length=80)
+    reason: Reason = Field(sa_type=enum_type(Reason))  # type: ignore[call-overload]
+    source: str
+    at: datetime
+    until: datetime | None = None
+    note: str = ""
+    lifted_at: datetime | None = None
+    lifted_by: str | None = None
+    lift_note: str | None = None
