@@ -36,7 +36,7 @@ test-full: venv-dev system-deps ## run all the tests, with the long suites
 lint: venv-dev ## check format, style, types and the import contracts
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@$(BIN)/mypy
+	@$(BIN)/mypy prefcentre tests scripts $(wildcard benchmarks)
 	@$(BIN)/lint-imports --no-logo
 
 bench: venv-dev system-deps ## measure sending, importing and tracking on this machine
