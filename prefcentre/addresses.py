@@ -72,7 +72,9 @@ def parse(text: str) -> Address:
 def _parse_uncommon(typed: str) -> Address:
     try:
         found = validate_email(
-            unicodedata.normalize("NFC", typed), check_deliverability=False, globally_deliverable=False
+            unicodedata.normalize("NFC", typed),
+            check_deliverability=False,
+            globally_deliverable=False,
         )
     except EmailNotValidError as error:
         raise InvalidAddress(f"“{typed[:80]}” is not an e-mail address: {error}") from error

@@ -40,7 +40,7 @@ BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 def json_type() -> Any:
     """A JSON object whose changes in place are noticed; JSONB on PostgreSQL."""
-    return MutableDict.as_mutable(sa.JSON().with_variant(JSONB(), "postgresql"))  # type: ignore[arg-type]
+    return MutableDict.as_mutable(sa.JSON().with_variant(JSONB(), "postgresql"))
 
 
 def json_list_type() -> Any:
@@ -76,7 +76,9 @@ class Database:
             self.writer = _sqlite_engine(self.url, "BEGIN IMMEDIATE")
             self.tracker = _sqlite_engine(tracking_url(self.url), "BEGIN IMMEDIATE")
         else:
-            self.reader = sa.create_engine(self.url, pool_pre_ping=True, pool_size=10, max_overflow=30)
+            self.reader = sa.create_engine(
+                self.url, pool_pre_ping=True, pool_size=10, max_overflow=30
+            )
             self.writer = self.tracker = self.reader
 
     @contextmanager
@@ -128,11 +130,15 @@ def lock_keys(session: Session, keys: Sequence[bytes], *, shared_names: Sequence
     shared = sorted({_name_number(name) for name in shared_names})
     if shared:
         session.execute(
-            sa.text("SELECT pg_advisory_xact_lock_shared(n) FROM unnest(CAST(:n AS bigint[])) AS t(n)"), {"n": shared}
+            sa.text(
+                "SELECT pg_advisory_xact_lock_shared(n) FROM unnest(CAST(:n AS bigint[])) AS t(n)"
+            ),
+            {"n": shared},
         )
     if numbers:
         session.execute(
-            sa.text("SELECT pg_advisory_xact_lock(n) FROM unnest(CAST(:n AS bigint[])) AS t(n)"), {"n": numbers}
+            sa.text("SELECT pg_advisory_xact_lock(n) FROM unnest(CAST(:n AS bigint[])) AS t(n)"),
+            {"n": numbers},
         )
 
 
@@ -150,16 +156,22 @@ def _told_plainly() -> Iterator[None]:
     except sa.exc.OperationalError as error:
         text = str(error.orig).strip().splitlines()[0]
         if "no such table" in text or "does not exist" in text:
-            raise Unavailable(f"The database is not ready ({text}). Run “prefcentre db upgrade”.") from error
+            raise Unavailable(
+                f"The database is not ready ({text}). Run “prefcentre db upgrade”."
+            ) from error
         raise Unavailable(f"The database does not answer: {text}.") from error
     except sa.exc.ProgrammingError as error:
         if "does not exist" in str(error.orig):
-            raise Unavailable("The database has no tables yet. Run “prefcentre db upgrade”.") from error
+            raise Unavailable(
+                "The database has no tables yet. Run “prefcentre db upgrade”."
+            ) from error
         raise
 
 
 def _sqlite_engine(url: str, begin: str) -> sa.Engine:
-    engine = sa.create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False})
+    engine = sa.create_engine(
+        url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False}
+    )
 
     @sa.event.listens_for(engine, "connect")
     def _set_up(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
@@ -193,4 +205,6 @@ def _name_number(name: str) -> int:
 
 
 def _snake(name: str) -> str:
-    return "".join("_" + letter.lower() if letter.isupper() else letter for letter in name).strip("_")
+    return "".join("_" + letter.lower() if letter.isupper() else letter for letter in name).strip(
+        "_"
+    )

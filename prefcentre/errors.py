@@ -58,7 +58,12 @@ class ContentError(InvalidInput):
     """
 
     def __init__(
-        self, message: str, *, file: str | None = None, line: int | None = None, variable: str | None = None
+        self,
+        message: str,
+        *,
+        file: str | None = None,
+        line: int | None = None,
+        variable: str | None = None,
     ) -> None:
         self.file, self.line, self.variable = file, line, variable
         where = file + (f", line {line}" if line else "") + ": " if file else ""

@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -50,24 +58,36 @@ class Brand(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field("Example Company", description="The name on every page and in every mail.")
-    postal_address: str = Field("", description="The postal address that every campaign mail must show (R23).")
+    postal_address: str = Field(
+        "", description="The postal address that every campaign mail must show (R23)."
+    )
     privacy_url: str = Field("", description="The privacy notice; linked from every page and mail.")
     contact_email: str = Field("", description="Where people can write to; shown on pages.")
     website: str = Field("", description="The company's own site.")
-    colour: str = Field("#1a5fb4", pattern=r"^#[0-9a-fA-F]{6}$", description="The accent colour of pages and mails.")
+    colour: str = Field(
+        "#1a5fb4", pattern=r"^#[0-9a-fA-F]{6}$", description="The accent colour of pages and mails."
+    )
 
 
 class Settings(BaseSettings):
     """Everything that can be set. See docs/settings.md."""
 
     model_config = SettingsConfigDict(
-        env_prefix="PREFCENTRE_", env_nested_delimiter="__", frozen=True, extra="forbid", hide_input_in_errors=True
+        env_prefix="PREFCENTRE_",
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
     )
 
-    home: Path = Field(Path(), description="The folder of this installation; relative paths start here.")
+    home: Path = Field(
+        Path(), description="The folder of this installation; relative paths start here."
+    )
     database_url: str = Field("sqlite:///var/prefcentre.db", description="SQLite or PostgreSQL.")
     smtp_url: str | None = Field(None, description="The mail server that takes our mail.")
-    public_url: str = Field("http://127.0.0.1:8000", description="The address people reach the pages at.")
+    public_url: str = Field(
+        "http://127.0.0.1:8000", description="The address people reach the pages at."
+    )
     listen: str = Field("127.0.0.1:8000", description="Where the web server listens, as host:port.")
     secret_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         (), description="Keys that sign links, newest first; old ones verify for ever."
@@ -84,21 +104,35 @@ class Settings(BaseSettings):
     brand: Brand = Field(default_factory=Brand, description="Who is sending, as people see it.")
     templates_dir: Path = Field(Path("templates/emails"), description="Your own mail templates.")
     campaigns_dir: Path = Field(Path("campaigns"), description="Your campaigns as files.")
-    max_lateness: int = Field(3600, ge=0, description="Seconds after which an overdue campaign is held (R191).")
-    smtp_connections: int = Field(20, ge=1, le=500, description="Open connections to the mail server.")
+    max_lateness: int = Field(
+        3600, ge=0, description="Seconds after which an overdue campaign is held (R191)."
+    )
+    smtp_connections: int = Field(
+        20, ge=1, le=500, description="Open connections to the mail server."
+    )
     dkim_selectors: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="DKIM selectors that doctor looks up for a sender's domain."
     )
     demo: bool = Field(False, description="Set by “prefcentre demo”: shows the local inbox.")
-    demo_inbox: Path | None = Field(None, description="Set by “prefcentre demo”: where the local inbox keeps its mails.")
-    controller: str = Field("", description="The controller named on consent events; default: the brand's name.")
+    demo_inbox: Path | None = Field(
+        None, description="Set by “prefcentre demo”: where the local inbox keeps its mails."
+    )
+    controller: str = Field(
+        "", description="The controller named on consent events; default: the brand's name."
+    )
 
-    @field_validator("secret_keys", "lookup_keys", "chain_keys", "tracking_keys", "dkim_selectors", mode="before")
+    @field_validator(
+        "secret_keys", "lookup_keys", "chain_keys", "tracking_keys", "dkim_selectors", mode="before"
+    )
     @classmethod
     def _split_list(cls, value: Any) -> Any:
         # A list in the environment is written with commas, newest first; JSON would invite quoting mistakes.
         if isinstance(value, str):
-            return tuple(part.strip() for part in value.strip("[] ").replace('"', "").split(",") if part.strip())
+            return tuple(
+                part.strip()
+                for part in value.strip("[] ").replace('"', "").split(",")
+                if part.strip()
+            )
         return value
 
     @field_validator("secret_keys", "lookup_keys", "chain_keys")
@@ -148,7 +182,7 @@ class Settings(BaseSettings):
         return self
 
     @classmethod
-    def settings_customise_sources(  # noqa: PLR0913, D102 - the signature is pydantic's.
+    def settings_customise_sources(
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
@@ -168,7 +202,9 @@ class Settings(BaseSettings):
     def smtp(self) -> SmtpServer:
         """The mail server. Raises SettingsError when none is set."""
         if self.smtp_url is None:
-            raise SettingsError("No mail server is set. Set PREFCENTRE_SMTP_URL, such as smtp+starttls://user:password@host.")
+            raise SettingsError(
+                "No mail server is set. Set PREFCENTRE_SMTP_URL, such as smtp+starttls://user:password@host."
+            )
         return parse_smtp_url(self.smtp_url)
 
     @property
@@ -191,11 +227,15 @@ class Settings(BaseSettings):
     def require_keys(self) -> None:
         """Refuse to go on without keys: a guessable key would let anyone forge links. Raises SettingsError."""
         missing = [
-            name for name in ("secret_keys", "lookup_keys", "chain_keys", "tracking_keys") if not getattr(self, name)
+            name
+            for name in ("secret_keys", "lookup_keys", "chain_keys", "tracking_keys")
+            if not getattr(self, name)
         ]
         if missing:
             names = ", ".join(f"PREFCENTRE_{name.upper()}" for name in missing)
-            raise SettingsError(f"No keys yet ({names}). Run “prefcentre init”, which makes them in {self.home / SECRETS_FILE}.")
+            raise SettingsError(
+                f"No keys yet ({names}). Run “prefcentre init”, which makes them in {self.home / SECRETS_FILE}."
+            )
 
 
 def load() -> Settings:
@@ -209,17 +249,23 @@ def load() -> Settings:
         )
         raise SettingsError(f"The settings can't be used: {problems}.") from None
     except (tomllib.TOMLDecodeError, OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{SETTINGS_FILE} or {SECRETS_FILE} in {_home()} can't be read: {error}.") from error
+        raise SettingsError(
+            f"{SETTINGS_FILE} or {SECRETS_FILE} in {_home()} can't be read: {error}."
+        ) from error
 
 
 def parse_smtp_url(url: str) -> SmtpServer:
     """Read a mail server's address. Raises ValueError in words when it is not one, or would send in the clear."""
     parts = urlsplit(url)
     schemes: dict[str, tuple[Literal["none", "starttls", "tls"], int]] = {
-        "smtp": ("none", 25), "smtps": ("tls", 465), "smtp+starttls": ("starttls", 587)
+        "smtp": ("none", 25),
+        "smtps": ("tls", 465),
+        "smtp+starttls": ("starttls", 587),
     }
     if parts.scheme not in schemes or not parts.hostname:
-        raise ValueError("must look like smtp+starttls://user:password@host:587, smtps://… or smtp://127.0.0.1:25")
+        raise ValueError(
+            "must look like smtp+starttls://user:password@host:587, smtps://… or smtp://127.0.0.1:25"
+        )
     security, port = schemes[parts.scheme]
     allows_plain = parse_qs(parts.query).get("tls") == ["none"]
     if security == "none" and not allows_plain and not is_loopback(parts.hostname):

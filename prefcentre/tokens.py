@@ -52,14 +52,17 @@ class Signer:
 
     def __init__(self, secret_keys: Sequence[str]) -> None:
         self._keys = {
-            kind: [_derive(secret, f"link:{kind.name}") for secret in secret_keys] for kind in TokenKind
+            kind: [_derive(secret, f"link:{kind.name}") for secret in secret_keys]
+            for kind in TokenKind
         }
         self._return_path_keys = [_derive(secret, "return-path") for secret in secret_keys]
 
     def sign(self, token: LinkToken) -> str:
         """The text form of a token."""
         day = (token.issued - _EPOCH).days
-        body = _BODY.pack(_VERSION << 4 | token.kind, token.subscriber, token.topic, token.campaign, day)
+        body = _BODY.pack(
+            _VERSION << 4 | token.kind, token.subscriber, token.topic, token.campaign, day
+        )
         return _encode(body + _mac(self._keys[token.kind][0], body))
 
     def read(self, kind: TokenKind, text: str) -> LinkToken:
@@ -133,7 +136,8 @@ def _mac(key: bytes, body: bytes) -> bytes:
 
 def _matches(keys: Sequence[bytes], body: bytes, mac: bytes) -> bool:
     # Every key is tried even after a match, so that the time tells nothing about which one it was.
-    return any([hmac.compare_digest(_mac(key, body), mac) for key in keys])
+    found = [hmac.compare_digest(_mac(key, body), mac) for key in keys]
+    return any(found)
 
 
 def _encode(data: bytes) -> str:

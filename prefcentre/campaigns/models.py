@@ -31,7 +31,9 @@ class Campaign(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     slug: str = Field(max_length=64, unique=True)
     topic_id: int = Field(foreign_key="topic.id")
-    state: CampaignState = Field(default=CampaignState.DRAFT, sa_type=enum_type(CampaignState), index=True)  # type: ignore[call-overload]
+    state: CampaignState = Field(
+        default=CampaignState.DRAFT, sa_type=enum_type(CampaignState), index=True
+    )
     content_version: int = 1
     start_at: datetime | None = None
     timezone: str | None = Field(default=None, max_length=64)

@@ -14,7 +14,8 @@ from prefcentre.context import Context, open_context
 from prefcentre.migrations import runner
 
 JsonOption = Annotated[
-    bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else there.")
+    bool,
+    typer.Option("--json", help="Print one JSON object on standard output and nothing else there."),
 ]
 
 out = Console(highlight=False, soft_wrap=True)

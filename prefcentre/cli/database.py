@@ -27,10 +27,16 @@ def check(*, as_json: JsonOption = False) -> None:
     found = runner.check(db)
     db.close()
     differences = [f"{part.history}: {text}" for part in found for text in part.differences]
-    differences += [f"{part.history}: at {part.revision}, newest is {part.newest}" for part in found if not part.is_current]
+    differences += [
+        f"{part.history}: at {part.revision}, newest is {part.newest}"
+        for part in found
+        if not part.is_current
+    ]
     answer(
         as_json,
         {"ok": not differences, "differences": differences},
-        "Tables and program agree." if not differences else "\n".join([*differences, "Run “prefcentre db upgrade”."]),
+        "Tables and program agree."
+        if not differences
+        else "\n".join([*differences, "Run “prefcentre db upgrade”."]),
     )
     raise typer.Exit(1 if differences else 0)

@@ -60,7 +60,7 @@ class Topic(SQLModel, table=True):
     name: str
     description: str = ""
     channels: list[str] = Field(default_factory=list, sa_type=json_list_type(), nullable=False)
-    lawful_basis: LawfulBasis = Field(sa_type=enum_type(LawfulBasis))  # type: ignore[call-overload]
+    lawful_basis: LawfulBasis = Field(sa_type=enum_type(LawfulBasis))
     double_opt_in: bool = True
     list_label: str = Field(max_length=64)
     position: int = 0
@@ -93,12 +93,12 @@ class ConsentEvent(SQLModel, table=True):
     __tablename__ = "consent_event"
     __table_args__ = (sa.Index("ix_consent_event_subscriber_ref_seq", "subscriber_ref", "seq"),)
 
-    seq: int = Field(primary_key=True, sa_type=BigId, sa_column_kwargs={"autoincrement": False})  # type: ignore[call-overload]
-    subscriber_ref: bytes = Field(sa_type=sa.LargeBinary(16))  # type: ignore[call-overload]
+    seq: int = Field(primary_key=True, sa_type=BigId, sa_column_kwargs={"autoincrement": False})
+    subscriber_ref: bytes = Field(sa_type=sa.LargeBinary(16))
     topic_id: int = Field(foreign_key="topic.id")
-    channel: Channel = Field(sa_type=enum_type(Channel))  # type: ignore[call-overload]
-    action: ConsentAction = Field(sa_type=enum_type(ConsentAction))  # type: ignore[call-overload]
-    lawful_basis: LawfulBasis = Field(sa_type=enum_type(LawfulBasis))  # type: ignore[call-overload]
+    channel: Channel = Field(sa_type=enum_type(Channel))
+    action: ConsentAction = Field(sa_type=enum_type(ConsentAction))
+    lawful_basis: LawfulBasis = Field(sa_type=enum_type(LawfulBasis))
     controller: str
     wording_id: int | None = Field(default=None, foreign_key="consent_wording.id")
     method: str = Field(max_length=32)
@@ -109,11 +109,11 @@ class ConsentEvent(SQLModel, table=True):
     ip: str | None = None
     user_agent: str | None = None
     evidence: dict[str, Any] | None = Field(default=None, sa_type=json_type(), nullable=True)
-    salt: bytes | None = Field(default=None, sa_type=sa.LargeBinary(16))  # type: ignore[call-overload]
-    personal_digest: bytes = Field(sa_type=sa.LargeBinary(32))  # type: ignore[call-overload]
+    salt: bytes | None = Field(default=None, sa_type=sa.LargeBinary(16))
+    personal_digest: bytes = Field(sa_type=sa.LargeBinary(32))
     hash_version: str = Field(max_length=8)
-    prev_hash: bytes = Field(sa_type=sa.LargeBinary(32))  # type: ignore[call-overload]
-    hash: bytes = Field(sa_type=sa.LargeBinary(32))  # type: ignore[call-overload]
+    prev_hash: bytes = Field(sa_type=sa.LargeBinary(32))
+    hash: bytes = Field(sa_type=sa.LargeBinary(32))
 
 
 class ConsentHead(SQLModel, table=True):
@@ -122,21 +122,27 @@ class ConsentHead(SQLModel, table=True):
     __tablename__ = "consent_head"
 
     id: int = Field(default=1, primary_key=True, sa_column_kwargs={"autoincrement": False})
-    seq: int = Field(default=0, sa_type=BigId)  # type: ignore[call-overload]
-    hash: bytes = Field(default=b"\0" * 32, sa_type=sa.LargeBinary(32))  # type: ignore[call-overload]
+    seq: int = Field(default=0, sa_type=BigId)
+    hash: bytes = Field(default=b"\0" * 32, sa_type=sa.LargeBinary(32))
 
 
 class Consent(SQLModel, table=True):
     """Where a person stands now: a projection of the events that can be rebuilt at any time."""
 
     __tablename__ = "consent"
-    __table_args__ = (sa.Index("ix_consent_topic_id_channel_subscriber_id", "topic_id", "channel", "subscriber_id"),)
+    __table_args__ = (
+        sa.Index(
+            "ix_consent_topic_id_channel_subscriber_id", "topic_id", "channel", "subscriber_id"
+        ),
+    )
 
-    subscriber_id: int = Field(primary_key=True, foreign_key="subscriber.id", ondelete="CASCADE", sa_type=BigId)  # type: ignore[call-overload]
+    subscriber_id: int = Field(
+        primary_key=True, foreign_key="subscriber.id", ondelete="CASCADE", sa_type=BigId
+    )
     topic_id: int = Field(primary_key=True, foreign_key="topic.id")
-    channel: Channel = Field(primary_key=True, sa_type=enum_type(Channel))  # type: ignore[call-overload]
-    state: ConsentState = Field(sa_type=enum_type(ConsentState))  # type: ignore[call-overload]
-    lawful_basis: LawfulBasis = Field(sa_type=enum_type(LawfulBasis))  # type: ignore[call-overload]
+    channel: Channel = Field(primary_key=True, sa_type=enum_type(Channel))
+    state: ConsentState = Field(sa_type=enum_type(ConsentState))
+    lawful_basis: LawfulBasis = Field(sa_type=enum_type(LawfulBasis))
     since: datetime
     valid_until: datetime | None = None
-    event_seq: int = Field(sa_type=BigId)  # type: ignore[call-overload]
+    event_seq: int = Field(sa_type=BigId)

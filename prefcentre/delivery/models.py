@@ -64,12 +64,14 @@ class Delivery(SQLModel, table=True):
         sa.Index("ix_delivery_subscriber_id_at", "subscriber_id", "at"),
     )
 
-    campaign_id: int = Field(primary_key=True, foreign_key="campaign.id", sa_column_kwargs={"autoincrement": False})
+    campaign_id: int = Field(
+        primary_key=True, foreign_key="campaign.id", sa_column_kwargs={"autoincrement": False}
+    )
     id: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
-    subscriber_id: int = Field(sa_type=BigId)  # type: ignore[call-overload]
-    key: bytes = Field(sa_type=sa.LargeBinary(16))  # type: ignore[call-overload]
-    state: DeliveryState = Field(default=DeliveryState.PENDING, sa_type=enum_type(DeliveryState))  # type: ignore[call-overload]
-    reason: Reason | None = Field(default=None, sa_type=enum_type(Reason))  # type: ignore[call-overload]
+    subscriber_id: int = Field(sa_type=BigId)
+    key: bytes = Field(sa_type=sa.LargeBinary(16))
+    state: DeliveryState = Field(default=DeliveryState.PENDING, sa_type=enum_type(DeliveryState))
+    reason: Reason | None = Field(default=None, sa_type=enum_type(Reason))
     not_before: datetime | None = None
     attempts: int = 0
     worker_id: int | None = None
@@ -84,7 +86,7 @@ class LeftOut(SQLModel, table=True):
     __tablename__ = "left_out"
 
     campaign_id: int = Field(primary_key=True, foreign_key="campaign.id", ondelete="CASCADE")
-    reason: Reason = Field(primary_key=True, sa_type=enum_type(Reason))  # type: ignore[call-overload]
+    reason: Reason = Field(primary_key=True, sa_type=enum_type(Reason))
     people: int
 
 

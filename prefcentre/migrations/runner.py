@@ -118,7 +118,8 @@ def _render_item(kind: str, item: Any, _: Any) -> str | bool:
     if isinstance(item, UTCDateTime):
         return "sa.DateTime(timezone=True)"
     if isinstance(item, AutoString):
-        return f"sa.String(length={item.impl.length})" if item.impl.length else "sa.String()"  # type: ignore[attr-defined]
+        length = getattr(item.impl, "length", None)
+        return f"sa.String(length={length})" if length else "sa.String()"
     if isinstance(item, sa.JSON):
         return "JSON"
     if isinstance(item, sa.BigInteger) and item._variant_mapping:  # noqa: SLF001 - there is no public way to ask.
@@ -134,7 +135,12 @@ def _check(history: str, engine: sa.Engine) -> Check:
         found = compare_metadata(
             MigrationContext.configure(connection, opts=_options(history)), METADATA[history]
         )
-        return Check(history, _revision(history, connection), _newest(history), [_in_words(diff) for diff in found])
+        return Check(
+            history,
+            _revision(history, connection),
+            _newest(history),
+            [_in_words(diff) for diff in found],
+        )
 
 
 def _revision(history: str, connection: sa.Connection) -> str | None:
@@ -151,5 +157,3 @@ def _in_words(diff: Any) -> str:
     if isinstance(diff, list):
         return "; ".join(_in_words(part) for part in diff)
     return " ".join(str(getattr(part, "name", part)) for part in diff if part is not None)
-
-

@@ -31,11 +31,17 @@ class Preference(SQLModel, table=True):
 
     __tablename__ = "preference"
 
-    subscriber_id: int = Field(primary_key=True, foreign_key="subscriber.id", ondelete="CASCADE", sa_type=BigId)  # type: ignore[call-overload]
-    frequency: Frequency = Field(default=Frequency.ALL, sa_type=enum_type(Frequency))  # type: ignore[call-overload]
+    subscriber_id: int = Field(
+        primary_key=True, foreign_key="subscriber.id", ondelete="CASCADE", sa_type=BigId
+    )
+    frequency: Frequency = Field(default=Frequency.ALL, sa_type=enum_type(Frequency))
     paused_until: datetime | None = None
-    track_opens: TrackingChoice = Field(default=TrackingChoice.NEVER_ASKED, sa_type=enum_type(TrackingChoice, "track_opens"))  # type: ignore[call-overload]
-    track_clicks: TrackingChoice = Field(default=TrackingChoice.NEVER_ASKED, sa_type=enum_type(TrackingChoice, "track_clicks"))  # type: ignore[call-overload]
+    track_opens: TrackingChoice = Field(
+        default=TrackingChoice.NEVER_ASKED, sa_type=enum_type(TrackingChoice, "track_opens")
+    )
+    track_clicks: TrackingChoice = Field(
+        default=TrackingChoice.NEVER_ASKED, sa_type=enum_type(TrackingChoice, "track_clicks")
+    )
     updated_at: datetime
 
 
@@ -44,8 +50,8 @@ class UndoToken(SQLModel, table=True):
 
     __tablename__ = "undo_token"
 
-    token_hash: bytes = Field(primary_key=True, sa_type=sa.LargeBinary(32))  # type: ignore[call-overload]
-    subscriber_id: int = Field(foreign_key="subscriber.id", ondelete="CASCADE", sa_type=BigId)  # type: ignore[call-overload]
+    token_hash: bytes = Field(primary_key=True, sa_type=sa.LargeBinary(32))
+    subscriber_id: int = Field(foreign_key="subscriber.id", ondelete="CASCADE", sa_type=BigId)
     before: dict[str, Any] = Field(default_factory=dict, sa_type=json_type(), nullable=False)
     expires_at: datetime
     used_at: datetime | None = None

@@ -23,9 +23,9 @@ class Subscriber(SQLModel, table=True):
 
     __tablename__ = "subscriber"
 
-    id: int | None = Field(default=None, primary_key=True, sa_type=BigId)  # type: ignore[call-overload]
+    id: int | None = Field(default=None, primary_key=True, sa_type=BigId)
     public_id: int = Field(sa_type=sa.BigInteger, unique=True)
-    consent_ref: bytes = Field(sa_type=sa.LargeBinary(16), unique=True)  # type: ignore[call-overload]
+    consent_ref: bytes = Field(sa_type=sa.LargeBinary(16), unique=True)
     email: str | None = Field(default=None, max_length=320)
     phone: str | None = Field(default=None, max_length=32)
     postal_address: str | None = None
@@ -48,10 +48,10 @@ class SubscriberKey(SQLModel, table=True):
     __table_args__ = (sa.Index("ix_subscriber_key_subscriber_id_kind", "subscriber_id", "kind"),)
 
     key_version: str = Field(primary_key=True, max_length=8)
-    kind: LookupKind = Field(primary_key=True, sa_type=enum_type(LookupKind))  # type: ignore[call-overload]
-    key: bytes = Field(primary_key=True, sa_type=sa.LargeBinary(16))  # type: ignore[call-overload]
-    domain_key: bytes | None = Field(default=None, sa_type=sa.LargeBinary(16))  # type: ignore[call-overload]
-    subscriber_id: int = Field(foreign_key="subscriber.id", ondelete="CASCADE", sa_type=BigId)  # type: ignore[call-overload]
+    kind: LookupKind = Field(primary_key=True, sa_type=enum_type(LookupKind))
+    key: bytes = Field(primary_key=True, sa_type=sa.LargeBinary(16))
+    domain_key: bytes | None = Field(default=None, sa_type=sa.LargeBinary(16))
+    subscriber_id: int = Field(foreign_key="subscriber.id", ondelete="CASCADE", sa_type=BigId)
 
 
 class ImportRun(SQLModel, table=True):
@@ -59,16 +59,14 @@ class ImportRun(SQLModel, table=True):
 
     __tablename__ = "import_run"
 
-    id: int | None = Field(default=None, primary_key=True, sa_type=BigId)  # type: ignore[call-overload]
+    id: int | None = Field(default=None, primary_key=True, sa_type=BigId)
     file_name: str
     fingerprint: str = Field(max_length=64, index=True)
     mapping: dict[str, Any] = Field(default_factory=dict, sa_type=json_type(), nullable=False)
     options: dict[str, Any] = Field(default_factory=dict, sa_type=json_type(), nullable=False)
-    state: ImportState = Field(default=ImportState.RUNNING, sa_type=enum_type(ImportState))  # type: ignore[call-overload]
+    state: ImportState = Field(default=ImportState.RUNNING, sa_type=enum_type(ImportState))
     position: int = Field(default=0, sa_type=sa.BigInteger)
     counts: dict[str, Any] = Field(default_factory=dict, sa_type=json_type(), nullable=False)
     rejects_file: str | None = None
     started_at: datetime
     finished_at: datetime | None = None
-
-

@@ -29,11 +29,11 @@ class Suppression(SQLModel, table=True):
         ),
     )
 
-    id: int | None = Field(default=None, primary_key=True, sa_type=BigId)  # type: ignore[call-overload]
-    key: bytes = Field(sa_type=sa.LargeBinary(16))  # type: ignore[call-overload]
+    id: int | None = Field(default=None, primary_key=True, sa_type=BigId)
+    key: bytes = Field(sa_type=sa.LargeBinary(16))
     key_version: str = Field(max_length=8)
     scope: str = Field(max_length=80)
-    reason: Reason = Field(sa_type=enum_type(Reason))  # type: ignore[call-overload]
+    reason: Reason = Field(sa_type=enum_type(Reason))
     source: str
     at: datetime
     until: datetime | None = None

@@ -28,20 +28,24 @@ class HitClass(StrEnum):
     UNKNOWN = "unknown"  # Not enough to say.
 
 
-class TrackingEvent(SQLModel, table=True, metadata=TRACKING_METADATA):  # type: ignore[call-arg]
+class TrackingEvent(SQLModel, table=True, metadata=TRACKING_METADATA):
     """One hit by somebody who agreed to be counted."""
 
     metadata = TRACKING_METADATA
     __tablename__ = "tracking_event"
-    __table_args__ = (sa.Index("ix_tracking_event_campaign_id_kind_hit_class", "campaign_id", "kind", "hit_class"),)
+    __table_args__ = (
+        sa.Index(
+            "ix_tracking_event_campaign_id_kind_hit_class", "campaign_id", "kind", "hit_class"
+        ),
+    )
 
-    id: int | None = Field(default=None, primary_key=True, sa_type=BigId)  # type: ignore[call-overload]
+    id: int | None = Field(default=None, primary_key=True, sa_type=BigId)
     campaign_id: int
     delivery_id: int
-    kind: TrackingKind = Field(sa_type=enum_type(TrackingKind))  # type: ignore[call-overload]
+    kind: TrackingKind = Field(sa_type=enum_type(TrackingKind))
     link: int | None = None
     at: datetime
-    hit_class: HitClass = Field(sa_type=enum_type(HitClass))  # type: ignore[call-overload]
+    hit_class: HitClass = Field(sa_type=enum_type(HitClass))
     reason: str = Field(max_length=64)
     ip: str | None = Field(default=None, max_length=45)
     user_agent: str | None = Field(default=None, max_length=512)

@@ -5,319 +5,733 @@ from alembic import op
 
 from prefcentre.migrations.types import BIG_ID, JSON
 
-revision = '0001'
+revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
 
 
 def upgrade() -> None:
-    op.create_table('consent_head',
-    sa.Column('id', sa.Integer(), autoincrement=False, nullable=False),
-    sa.Column('seq', BIG_ID, nullable=False),
-    sa.Column('hash', sa.LargeBinary(length=32), nullable=False),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_consent_head'))
+    op.create_table(
+        "consent_head",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("seq", BIG_ID, nullable=False),
+        sa.Column("hash", sa.LargeBinary(length=32), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_consent_head")),
     )
-    op.create_table('import_run',
-    sa.Column('id', BIG_ID, nullable=False),
-    sa.Column('file_name', sa.String(), nullable=False),
-    sa.Column('fingerprint', sa.String(length=64), nullable=False),
-    sa.Column('mapping', JSON, nullable=False),
-    sa.Column('options', JSON, nullable=False),
-    sa.Column('state', sa.Enum('running', 'done', native_enum=False, length=32, create_constraint=True, name='import_state'), nullable=False),
-    sa.Column('position', sa.BigInteger(), nullable=False),
-    sa.Column('counts', JSON, nullable=False),
-    sa.Column('rejects_file', sa.String(), nullable=True),
-    sa.Column('started_at', sa.DateTime(timezone=True), nullable=False),
-    sa.Column('finished_at', sa.DateTime(timezone=True), nullable=True),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_import_run'))
+    op.create_table(
+        "import_run",
+        sa.Column("id", BIG_ID, nullable=False),
+        sa.Column("file_name", sa.String(), nullable=False),
+        sa.Column("fingerprint", sa.String(length=64), nullable=False),
+        sa.Column("mapping", JSON, nullable=False),
+        sa.Column("options", JSON, nullable=False),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "running",
+                "done",
+                native_enum=False,
+                length=32,
+                create_constraint=True,
+                name="import_state",
+            ),
+            nullable=False,
+        ),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column("counts", JSON, nullable=False),
+        sa.Column("rejects_file", sa.String(), nullable=True),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_import_run")),
     )
-    with op.batch_alter_table('import_run', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_import_run_fingerprint'), ['fingerprint'], unique=False)
+    with op.batch_alter_table("import_run", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_import_run_fingerprint"), ["fingerprint"], unique=False
+        )
 
-    op.create_table('lease',
-    sa.Column('name', sa.String(length=32), nullable=False),
-    sa.Column('owner', sa.String(), nullable=False),
-    sa.Column('epoch', sa.Integer(), nullable=False),
-    sa.Column('expires_at', sa.DateTime(timezone=True), nullable=False),
-    sa.PrimaryKeyConstraint('name', name=op.f('pk_lease'))
+    op.create_table(
+        "lease",
+        sa.Column("name", sa.String(length=32), nullable=False),
+        sa.Column("owner", sa.String(), nullable=False),
+        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_lease")),
     )
-    op.create_table('sender_domain',
-    sa.Column('domain', sa.String(length=255), nullable=False),
-    sa.Column('verified_at', sa.DateTime(timezone=True), nullable=True),
-    sa.Column('findings', JSON, nullable=False),
-    sa.PrimaryKeyConstraint('domain', name=op.f('pk_sender_domain'))
+    op.create_table(
+        "sender_domain",
+        sa.Column("domain", sa.String(length=255), nullable=False),
+        sa.Column("verified_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("findings", JSON, nullable=False),
+        sa.PrimaryKeyConstraint("domain", name=op.f("pk_sender_domain")),
     )
-    op.create_table('subscriber',
-    sa.Column('id', BIG_ID, nullable=False),
-    sa.Column('public_id', sa.BigInteger(), nullable=False),
-    sa.Column('consent_ref', sa.LargeBinary(length=16), nullable=False),
-    sa.Column('email', sa.String(length=320), nullable=True),
-    sa.Column('phone', sa.String(length=32), nullable=True),
-    sa.Column('postal_address', sa.String(), nullable=True),
-    sa.Column('name', sa.String(), nullable=True),
-    sa.Column('first_name', sa.String(), nullable=True),
-    sa.Column('last_name', sa.String(), nullable=True),
-    sa.Column('language', sa.String(length=35), nullable=True),
-    sa.Column('timezone', sa.String(length=64), nullable=True),
-    sa.Column('attributes', JSON, nullable=False),
-    sa.Column('restricted', sa.Boolean(), nullable=False),
-    sa.Column('role_address', sa.Boolean(), nullable=False),
-    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
-    sa.Column('updated_at', sa.DateTime(timezone=True), nullable=False),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_subscriber')),
-    sa.UniqueConstraint('consent_ref', name=op.f('uq_subscriber_consent_ref')),
-    sa.UniqueConstraint('public_id', name=op.f('uq_subscriber_public_id'))
+    op.create_table(
+        "subscriber",
+        sa.Column("id", BIG_ID, nullable=False),
+        sa.Column("public_id", sa.BigInteger(), nullable=False),
+        sa.Column("consent_ref", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("email", sa.String(length=320), nullable=True),
+        sa.Column("phone", sa.String(length=32), nullable=True),
+        sa.Column("postal_address", sa.String(), nullable=True),
+        sa.Column("name", sa.String(), nullable=True),
+        sa.Column("first_name", sa.String(), nullable=True),
+        sa.Column("last_name", sa.String(), nullable=True),
+        sa.Column("language", sa.String(length=35), nullable=True),
+        sa.Column("timezone", sa.String(length=64), nullable=True),
+        sa.Column("attributes", JSON, nullable=False),
+        sa.Column("restricted", sa.Boolean(), nullable=False),
+        sa.Column("role_address", sa.Boolean(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_subscriber")),
+        sa.UniqueConstraint("consent_ref", name=op.f("uq_subscriber_consent_ref")),
+        sa.UniqueConstraint("public_id", name=op.f("uq_subscriber_public_id")),
     )
-    op.create_table('suppression',
-    sa.Column('id', BIG_ID, nullable=False),
-    sa.Column('key', sa.LargeBinary(length=16), nullable=False),
-    sa.Column('key_version', sa.String(length=8), nullable=False),
-    sa.Column('scope', sa.String(length=80), nullable=False),
-    sa.Column('reason', sa.Enum('legal', 'erased', 'objection', 'complaint', 'trap', 'hard_bounce', 'stop_all', 'register', 'domain', 'deceased', 'manual', 'topic', 'soft_bounce', 'role', 'restricted', 'no_consent', 'paused', 'frequency', 'address_changed', 'template', 'bad_address', native_enum=False, length=32, create_constraint=True, name='reason'), nullable=False),
-    sa.Column('source', sa.String(), nullable=False),
-    sa.Column('at', sa.DateTime(timezone=True), nullable=False),
-    sa.Column('until', sa.DateTime(timezone=True), nullable=True),
-    sa.Column('note', sa.String(), nullable=False),
-    sa.Column('lifted_at', sa.DateTime(timezone=True), nullable=True),
-    sa.Column('lifted_by', sa.String(), nullable=True),
-    sa.Column('lift_note', sa.String(), nullable=True),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_suppression'))
+    op.create_table(
+        "suppression",
+        sa.Column("id", BIG_ID, nullable=False),
+        sa.Column("key", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("key_version", sa.String(length=8), nullable=False),
+        sa.Column("scope", sa.String(length=80), nullable=False),
+        sa.Column(
+            "reason",
+            sa.Enum(
+                "legal",
+                "erased",
+                "objection",
+                "complaint",
+                "trap",
+                "hard_bounce",
+                "stop_all",
+                "register",
+                "domain",
+                "deceased",
+                "manual",
+                "topic",
+                "soft_bounce",
+                "role",
+                "restricted",
+                "no_consent",
+                "paused",
+                "frequency",
+                "address_changed",
+                "template",
+                "bad_address",
+                native_enum=False,
+                length=32,
+                create_constraint=True,
+                name="reason",
+            ),
+            nullable=False,
+        ),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("note", sa.String(), nullable=False),
+        sa.Column("lifted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("lifted_by", sa.String(), nullable=True),
+        sa.Column("lift_note", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_suppression")),
     )
-    with op.batch_alter_table('suppression', schema=None) as batch_op:
-        batch_op.create_index('ix_suppression_key', ['key'], unique=False)
-        batch_op.create_index('uq_suppression_active', ['key', 'scope', 'reason'], unique=True, sqlite_where=sa.text('lifted_at IS NULL'), postgresql_where=sa.text('lifted_at IS NULL'))
+    with op.batch_alter_table("suppression", schema=None) as batch_op:
+        batch_op.create_index("ix_suppression_key", ["key"], unique=False)
+        batch_op.create_index(
+            "uq_suppression_active",
+            ["key", "scope", "reason"],
+            unique=True,
+            sqlite_where=sa.text("lifted_at IS NULL"),
+            postgresql_where=sa.text("lifted_at IS NULL"),
+        )
 
-    op.create_table('topic',
-    sa.Column('id', sa.Integer(), nullable=False),
-    sa.Column('key', sa.String(length=64), nullable=False),
-    sa.Column('name', sa.String(), nullable=False),
-    sa.Column('description', sa.String(), nullable=False),
-    sa.Column('channels', JSON, nullable=False),
-    sa.Column('lawful_basis', sa.Enum('consent', 'soft_opt_in', 'legitimate_interest', native_enum=False, length=32, create_constraint=True, name='lawful_basis'), nullable=False),
-    sa.Column('double_opt_in', sa.Boolean(), nullable=False),
-    sa.Column('list_label', sa.String(length=64), nullable=False),
-    sa.Column('position', sa.Integer(), nullable=False),
-    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
-    sa.Column('archived_at', sa.DateTime(timezone=True), nullable=True),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_topic')),
-    sa.UniqueConstraint('key', name=op.f('uq_topic_key'))
+    op.create_table(
+        "topic",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("description", sa.String(), nullable=False),
+        sa.Column("channels", JSON, nullable=False),
+        sa.Column(
+            "lawful_basis",
+            sa.Enum(
+                "consent",
+                "soft_opt_in",
+                "legitimate_interest",
+                native_enum=False,
+                length=32,
+                create_constraint=True,
+                name="lawful_basis",
+            ),
+            nullable=False,
+        ),
+        sa.Column("double_opt_in", sa.Boolean(), nullable=False),
+        sa.Column("list_label", sa.String(length=64), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("archived_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_topic")),
+        sa.UniqueConstraint("key", name=op.f("uq_topic_key")),
     )
-    op.create_table('worker',
-    sa.Column('id', sa.Integer(), nullable=False),
-    sa.Column('host', sa.String(), nullable=False),
-    sa.Column('pid', sa.Integer(), nullable=False),
-    sa.Column('process_started', sa.String(), nullable=False),
-    sa.Column('started_at', sa.DateTime(timezone=True), nullable=False),
-    sa.Column('alive_until', sa.DateTime(timezone=True), nullable=False),
-    sa.Column('ended_at', sa.DateTime(timezone=True), nullable=True),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_worker'))
+    op.create_table(
+        "worker",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("host", sa.String(), nullable=False),
+        sa.Column("pid", sa.Integer(), nullable=False),
+        sa.Column("process_started", sa.String(), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("alive_until", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_worker")),
     )
-    op.create_table('campaign',
-    sa.Column('id', sa.Integer(), nullable=False),
-    sa.Column('slug', sa.String(length=64), nullable=False),
-    sa.Column('topic_id', sa.Integer(), nullable=False),
-    sa.Column('state', sa.Enum('draft', 'scheduled', 'preparing', 'sending', 'paused', 'held', 'finished', 'cancelled', native_enum=False, length=32, create_constraint=True, name='campaign_state'), nullable=False),
-    sa.Column('content_version', sa.Integer(), nullable=False),
-    sa.Column('start_at', sa.DateTime(timezone=True), nullable=True),
-    sa.Column('timezone', sa.String(length=64), nullable=True),
-    sa.Column('held_reason', sa.String(), nullable=True),
-    sa.Column('people', sa.Integer(), nullable=False),
-    sa.Column('audience', sa.Integer(), nullable=True),
-    sa.Column('prepared_up_to', sa.BigInteger(), nullable=False),
-    sa.Column('prepare_until', sa.BigInteger(), nullable=True),
-    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
-    sa.Column('started_at', sa.DateTime(timezone=True), nullable=True),
-    sa.Column('finished_at', sa.DateTime(timezone=True), nullable=True),
-    sa.ForeignKeyConstraint(['topic_id'], ['topic.id'], name=op.f('fk_campaign_topic_id_topic')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_campaign')),
-    sa.UniqueConstraint('slug', name=op.f('uq_campaign_slug'))
+    op.create_table(
+        "campaign",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("slug", sa.String(length=64), nullable=False),
+        sa.Column("topic_id", sa.Integer(), nullable=False),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "draft",
+                "scheduled",
+                "preparing",
+                "sending",
+                "paused",
+                "held",
+                "finished",
+                "cancelled",
+                native_enum=False,
+                length=32,
+                create_constraint=True,
+                name="campaign_state",
+            ),
+            nullable=False,
+        ),
+        sa.Column("content_version", sa.Integer(), nullable=False),
+        sa.Column("start_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("timezone", sa.String(length=64), nullable=True),
+        sa.Column("held_reason", sa.String(), nullable=True),
+        sa.Column("people", sa.Integer(), nullable=False),
+        sa.Column("audience", sa.Integer(), nullable=True),
+        sa.Column("prepared_up_to", sa.BigInteger(), nullable=False),
+        sa.Column("prepare_until", sa.BigInteger(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["topic_id"], ["topic.id"], name=op.f("fk_campaign_topic_id_topic")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_campaign")),
+        sa.UniqueConstraint("slug", name=op.f("uq_campaign_slug")),
     )
-    with op.batch_alter_table('campaign', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_campaign_state'), ['state'], unique=False)
+    with op.batch_alter_table("campaign", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_campaign_state"), ["state"], unique=False)
 
-    op.create_table('consent',
-    sa.Column('subscriber_id', BIG_ID, nullable=False),
-    sa.Column('topic_id', sa.Integer(), nullable=False),
-    sa.Column('channel', sa.Enum('email', 'sms', 'phone', 'post', 'online', native_enum=False, length=32, create_constraint=True, name='channel'), nullable=False),
-    sa.Column('state', sa.Enum('pending', 'granted', 'withdrawn', 'refused', native_enum=False, length=32, create_constraint=True, name='consent_state'), nullable=False),
-    sa.Column('lawful_basis', sa.Enum('consent', 'soft_opt_in', 'legitimate_interest', native_enum=False, length=32, create_constraint=True, name='lawful_basis'), nullable=False),
-    sa.Column('since', sa.DateTime(timezone=True), nullable=False),
-    sa.Column('valid_until', sa.DateTime(timezone=True), nullable=True),
-    sa.Column('event_seq', BIG_ID, nullable=False),
-    sa.ForeignKeyConstraint(['subscriber_id'], ['subscriber.id'], name=op.f('fk_consent_subscriber_id_subscriber'), ondelete='CASCADE'),
-    sa.ForeignKeyConstraint(['topic_id'], ['topic.id'], name=op.f('fk_consent_topic_id_topic')),
-    sa.PrimaryKeyConstraint('subscriber_id', 'topic_id', 'channel', name=op.f('pk_consent'))
+    op.create_table(
+        "consent",
+        sa.Column("subscriber_id", BIG_ID, nullable=False),
+        sa.Column("topic_id", sa.Integer(), nullable=False),
+        sa.Column(
+            "channel",
+            sa.Enum(
+                "email",
+                "sms",
+                "phone",
+                "post",
+                "online",
+                native_enum=False,
+                length=32,
+                create_constraint=True,
+                name="channel",
+            ),
+            nullable=False,
+        ),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "pending",
+                "granted",
+                "withdrawn",
+                "refused",
+                native_enum=False,
+                length=32,
+                create_constraint=True,
+                name="consent_state",
+            ),
+            nullable=False,
+        ),
+        sa.Column(
+            "lawful_basis",
+            sa.Enum(
+                "consent",
+                "soft_opt_in",
+                "legitimate_interest",
+                native_enum=False,
+                length=32,
+                create_constraint=True,
+                name="lawful_basis",
+            ),
+            nullable=False,
+        ),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("valid_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("event_seq", BIG_ID, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["subscriber_id"],
+            ["subscriber.id"],
+            name=op.f("fk_consent_subscriber_id_subscriber"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(["topic_id"], ["topic.id"], name=op.f("fk_consent_topic_id_topic")),
+        sa.PrimaryKeyConstraint("subscriber_id", "topic_id", "channel", name=op.f("pk_consent")),
     )
-    with op.batch_alter_table('consent', schema=None) as batch_op:
-        batch_op.create_index('ix_consent_topic_id_channel_subscriber_id', ['topic_id', 'channel', 'subscriber_id'], unique=False)
+    with op.batch_alter_table("consent", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_consent_topic_id_channel_subscriber_id",
+            ["topic_id", "channel", "subscriber_id"],
+            unique=False,
+        )
 
-    op.create_table('consent_wording',
-    sa.Column('id', sa.Integer(), nullable=False),
-    sa.Column('topic_id', sa.Integer(), nullable=False),
-    sa.Column('version', sa.Integer(), nullable=False),
-    sa.Column('language', sa.String(length=35), nullable=False),
-    sa.Column('text', sa.String(), nullable=False),
-    sa.Column('sha256', sa.String(length=64), nullable=False),
-    sa.Column('shown_from', sa.DateTime(timezone=True), nullable=False),
-    sa.ForeignKeyConstraint(['topic_id'], ['topic.id'], name=op.f('fk_consent_wording_topic_id_topic')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_consent_wording')),
-    sa.UniqueConstraint('topic_id', 'version', 'language', name=op.f('uq_consent_wording_topic_id_version_language'))
+    op.create_table(
+        "consent_wording",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("topic_id", sa.Integer(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("language", sa.String(length=35), nullable=False),
+        sa.Column("text", sa.String(), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("shown_from", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["topic_id"], ["topic.id"], name=op.f("fk_consent_wording_topic_id_topic")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_consent_wording")),
+        sa.UniqueConstraint(
+            "topic_id",
+            "version",
+            "language",
+            name=op.f("uq_consent_wording_topic_id_version_language"),
+        ),
     )
-    op.create_table('preference',
-    sa.Column('subscriber_id', BIG_ID, nullable=False),
-    sa.Column('frequency', sa.Enum('all', 'weekly', 'monthly', native_enum=False, length=32, create_constraint=True, name='frequency'), nullable=False),
-    sa.Column('paused_until', sa.DateTime(timezone=True), nullable=True),
-    sa.Column('track_opens', sa.Enum('never_asked', 'yes', 'no', native_enum=False, length=32, create_constraint=True, name='track_opens'), nullable=False),
-    sa.Column('track_clicks', sa.Enum('never_asked', 'yes', 'no', native_enum=False, length=32, create_constraint=True, name='track_clicks'), nullable=False),
-    sa.Column('updated_at', sa.DateTime(timezone=True), nullable=False),
-    sa.ForeignKeyConstraint(['subscriber_id'], ['subscriber.id'], name=op.f('fk_preference_subscriber_id_subscriber'), ondelete='CASCADE'),
-    sa.PrimaryKeyConstraint('subscriber_id', name=op.f('pk_preference'))
+    op.create_table(
+        "preference",
+        sa.Column("subscriber_id", BIG_ID, nullable=False),
+        sa.Column(
+            "frequency",
+            sa.Enum(
+                "all",
+                "weekly",
+                "monthly",
+                native_enum=False,
+                length=32,
+                create_constraint=True,
+                name="frequency",
+            ),
+            nullable=False,
+        ),
+        sa.Column("paused_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column(
+            "track_opens",
+            sa.Enum(
+                "never_asked",
+                "yes",
+                "no",
+                native_enum=False,
+                length=32,
+                create_constraint=True,
+                name="track_opens",
+            ),
+            nullable=False,
+        ),
+        sa.Column(
+            "track_clicks",
+            sa.Enum(
+                "never_asked",
+                "yes",
+                "no",
+                native_enum=False,
+                length=32,
+                create_constraint=True,
+                name="track_clicks",
+            ),
+            nullable=False,
+        ),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["subscriber_id"],
+            ["subscriber.id"],
+            name=op.f("fk_preference_subscriber_id_subscriber"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("subscriber_id", name=op.f("pk_preference")),
     )
-    op.create_table('subscriber_key',
-    sa.Column('key_version', sa.String(length=8), nullable=False),
-    sa.Column('kind', sa.Enum('email', 'phone', 'domain', 'subscriber', native_enum=False, length=32, create_constraint=True, name='lookup_kind'), nullable=False),
-    sa.Column('key', sa.LargeBinary(length=16), nullable=False),
-    sa.Column('domain_key', sa.LargeBinary(length=16), nullable=True),
-    sa.Column('subscriber_id', BIG_ID, nullable=False),
-    sa.ForeignKeyConstraint(['subscriber_id'], ['subscriber.id'], name=op.f('fk_subscriber_key_subscriber_id_subscriber'), ondelete='CASCADE'),
-    sa.PrimaryKeyConstraint('key_version', 'kind', 'key', name=op.f('pk_subscriber_key'))
+    op.create_table(
+        "subscriber_key",
+        sa.Column("key_version", sa.String(length=8), nullable=False),
+        sa.Column(
+            "kind",
+            sa.Enum(
+                "email",
+                "phone",
+                "domain",
+                "subscriber",
+                native_enum=False,
+                length=32,
+                create_constraint=True,
+                name="lookup_kind",
+            ),
+            nullable=False,
+        ),
+        sa.Column("key", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("domain_key", sa.LargeBinary(length=16), nullable=True),
+        sa.Column("subscriber_id", BIG_ID, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["subscriber_id"],
+            ["subscriber.id"],
+            name=op.f("fk_subscriber_key_subscriber_id_subscriber"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("key_version", "kind", "key", name=op.f("pk_subscriber_key")),
     )
-    with op.batch_alter_table('subscriber_key', schema=None) as batch_op:
-        batch_op.create_index('ix_subscriber_key_subscriber_id_kind', ['subscriber_id', 'kind'], unique=False)
+    with op.batch_alter_table("subscriber_key", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_subscriber_key_subscriber_id_kind", ["subscriber_id", "kind"], unique=False
+        )
 
-    op.create_table('undo_token',
-    sa.Column('token_hash', sa.LargeBinary(length=32), nullable=False),
-    sa.Column('subscriber_id', BIG_ID, nullable=False),
-    sa.Column('before', JSON, nullable=False),
-    sa.Column('expires_at', sa.DateTime(timezone=True), nullable=False),
-    sa.Column('used_at', sa.DateTime(timezone=True), nullable=True),
-    sa.ForeignKeyConstraint(['subscriber_id'], ['subscriber.id'], name=op.f('fk_undo_token_subscriber_id_subscriber'), ondelete='CASCADE'),
-    sa.PrimaryKeyConstraint('token_hash', name=op.f('pk_undo_token'))
+    op.create_table(
+        "undo_token",
+        sa.Column("token_hash", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("subscriber_id", BIG_ID, nullable=False),
+        sa.Column("before", JSON, nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["subscriber_id"],
+            ["subscriber.id"],
+            name=op.f("fk_undo_token_subscriber_id_subscriber"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_undo_token")),
     )
-    op.create_table('campaign_content',
-    sa.Column('campaign_id', sa.Integer(), nullable=False),
-    sa.Column('version', sa.Integer(), autoincrement=False, nullable=False),
-    sa.Column('sha256', sa.String(length=64), nullable=False),
-    sa.Column('source', JSON, nullable=False),
-    sa.Column('compiled', JSON, nullable=False),
-    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
-    sa.ForeignKeyConstraint(['campaign_id'], ['campaign.id'], name=op.f('fk_campaign_content_campaign_id_campaign'), ondelete='CASCADE'),
-    sa.PrimaryKeyConstraint('campaign_id', 'version', name=op.f('pk_campaign_content'))
+    op.create_table(
+        "campaign_content",
+        sa.Column("campaign_id", sa.Integer(), nullable=False),
+        sa.Column("version", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("source", JSON, nullable=False),
+        sa.Column("compiled", JSON, nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["campaign_id"],
+            ["campaign.id"],
+            name=op.f("fk_campaign_content_campaign_id_campaign"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("campaign_id", "version", name=op.f("pk_campaign_content")),
     )
-    op.create_table('campaign_link',
-    sa.Column('campaign_id', sa.Integer(), nullable=False),
-    sa.Column('number', sa.Integer(), autoincrement=False, nullable=False),
-    sa.Column('url', sa.String(), nullable=False),
-    sa.ForeignKeyConstraint(['campaign_id'], ['campaign.id'], name=op.f('fk_campaign_link_campaign_id_campaign'), ondelete='CASCADE'),
-    sa.PrimaryKeyConstraint('campaign_id', 'number', name=op.f('pk_campaign_link'))
+    op.create_table(
+        "campaign_link",
+        sa.Column("campaign_id", sa.Integer(), nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("url", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["campaign_id"],
+            ["campaign.id"],
+            name=op.f("fk_campaign_link_campaign_id_campaign"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("campaign_id", "number", name=op.f("pk_campaign_link")),
     )
-    op.create_table('consent_event',
-    sa.Column('seq', BIG_ID, autoincrement=False, nullable=False),
-    sa.Column('subscriber_ref', sa.LargeBinary(length=16), nullable=False),
-    sa.Column('topic_id', sa.Integer(), nullable=False),
-    sa.Column('channel', sa.Enum('email', 'sms', 'phone', 'post', 'online', native_enum=False, length=32, create_constraint=True, name='channel'), nullable=False),
-    sa.Column('action', sa.Enum('requested', 'granted', 'confirmed', 'refused', 'withdrawn', 'expired', 'imported', 'restored', native_enum=False, length=32, create_constraint=True, name='consent_action'), nullable=False),
-    sa.Column('lawful_basis', sa.Enum('consent', 'soft_opt_in', 'legitimate_interest', native_enum=False, length=32, create_constraint=True, name='lawful_basis'), nullable=False),
-    sa.Column('controller', sa.String(), nullable=False),
-    sa.Column('wording_id', sa.Integer(), nullable=True),
-    sa.Column('method', sa.String(length=32), nullable=False),
-    sa.Column('source', sa.String(), nullable=False),
-    sa.Column('at', sa.DateTime(timezone=True), nullable=False),
-    sa.Column('recorded_at', sa.DateTime(timezone=True), nullable=False),
-    sa.Column('actor', sa.String(), nullable=True),
-    sa.Column('ip', sa.String(), nullable=True),
-    sa.Column('user_agent', sa.String(), nullable=True),
-    sa.Column('evidence', JSON, nullable=True),
-    sa.Column('salt', sa.LargeBinary(length=16), nullable=True),
-    sa.Column('personal_digest', sa.LargeBinary(length=32), nullable=False),
-    sa.Column('hash_version', sa.String(length=8), nullable=False),
-    sa.Column('prev_hash', sa.LargeBinary(length=32), nullable=False),
-    sa.Column('hash', sa.LargeBinary(length=32), nullable=False),
-    sa.ForeignKeyConstraint(['topic_id'], ['topic.id'], name=op.f('fk_consent_event_topic_id_topic')),
-    sa.ForeignKeyConstraint(['wording_id'], ['consent_wording.id'], name=op.f('fk_consent_event_wording_id_consent_wording')),
-    sa.PrimaryKeyConstraint('seq', name=op.f('pk_consent_event'))
+    op.create_table(
+        "consent_event",
+        sa.Column("seq", BIG_ID, autoincrement=False, nullable=False),
+        sa.Column("subscriber_ref", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("topic_id", sa.Integer(), nullable=False),
+        sa.Column(
+            "channel",
+            sa.Enum(
+                "email",
+                "sms",
+                "phone",
+                "post",
+                "online",
+                native_enum=False,
+                length=32,
+                create_constraint=True,
+                name="channel",
+            ),
+            nullable=False,
+        ),
+        sa.Column(
+            "action",
+            sa.Enum(
+                "requested",
+                "granted",
+                "confirmed",
+                "refused",
+                "withdrawn",
+                "expired",
+                "imported",
+                "restored",
+                native_enum=False,
+                length=32,
+                create_constraint=True,
+                name="consent_action",
+            ),
+            nullable=False,
+        ),
+        sa.Column(
+            "lawful_basis",
+            sa.Enum(
+                "consent",
+                "soft_opt_in",
+                "legitimate_interest",
+                native_enum=False,
+                length=32,
+                create_constraint=True,
+                name="lawful_basis",
+            ),
+            nullable=False,
+        ),
+        sa.Column("controller", sa.String(), nullable=False),
+        sa.Column("wording_id", sa.Integer(), nullable=True),
+        sa.Column("method", sa.String(length=32), nullable=False),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("actor", sa.String(), nullable=True),
+        sa.Column("ip", sa.String(), nullable=True),
+        sa.Column("user_agent", sa.String(), nullable=True),
+        sa.Column("evidence", JSON, nullable=True),
+        sa.Column("salt", sa.LargeBinary(length=16), nullable=True),
+        sa.Column("personal_digest", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("hash_version", sa.String(length=8), nullable=False),
+        sa.Column("prev_hash", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("hash", sa.LargeBinary(length=32), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["topic_id"], ["topic.id"], name=op.f("fk_consent_event_topic_id_topic")
+        ),
+        sa.ForeignKeyConstraint(
+            ["wording_id"],
+            ["consent_wording.id"],
+            name=op.f("fk_consent_event_wording_id_consent_wording"),
+        ),
+        sa.PrimaryKeyConstraint("seq", name=op.f("pk_consent_event")),
     )
-    with op.batch_alter_table('consent_event', schema=None) as batch_op:
-        batch_op.create_index('ix_consent_event_subscriber_ref_seq', ['subscriber_ref', 'seq'], unique=False)
+    with op.batch_alter_table("consent_event", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_consent_event_subscriber_ref_seq", ["subscriber_ref", "seq"], unique=False
+        )
 
-    op.create_table('delivery',
-    sa.Column('campaign_id', sa.Integer(), autoincrement=False, nullable=False),
-    sa.Column('id', sa.Integer(), autoincrement=False, nullable=False),
-    sa.Column('subscriber_id', BIG_ID, nullable=False),
-    sa.Column('key', sa.LargeBinary(length=16), nullable=False),
-    sa.Column('state', sa.Enum('pending', 'claimed', 'handing_off', 'accepted', 'failed', 'deferred', 'unknown', 'suppressed', 'skipped', 'cancelled', 'expired', native_enum=False, length=32, create_constraint=True, name='delivery_state'), nullable=False),
-    sa.Column('reason', sa.Enum('legal', 'erased', 'objection', 'complaint', 'trap', 'hard_bounce', 'stop_all', 'register', 'domain', 'deceased', 'manual', 'topic', 'soft_bounce', 'role', 'restricted', 'no_consent', 'paused', 'frequency', 'address_changed', 'template', 'bad_address', native_enum=False, length=32, create_constraint=True, name='reason'), nullable=True),
-    sa.Column('not_before', sa.DateTime(timezone=True), nullable=True),
-    sa.Column('attempts', sa.Integer(), nullable=False),
-    sa.Column('worker_id', sa.Integer(), nullable=True),
-    sa.Column('smtp_code', sa.Integer(), nullable=True),
-    sa.Column('smtp_text', sa.String(length=512), nullable=True),
-    sa.Column('at', sa.DateTime(timezone=True), nullable=True),
-    sa.ForeignKeyConstraint(['campaign_id'], ['campaign.id'], name=op.f('fk_delivery_campaign_id_campaign')),
-    sa.PrimaryKeyConstraint('campaign_id', 'id', name=op.f('pk_delivery')),
-    sa.UniqueConstraint('campaign_id', 'key', name=op.f('uq_delivery_campaign_id_key')),
-    sa.UniqueConstraint('campaign_id', 'subscriber_id', name=op.f('uq_delivery_campaign_id_subscriber_id'))
+    op.create_table(
+        "delivery",
+        sa.Column("campaign_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("subscriber_id", BIG_ID, nullable=False),
+        sa.Column("key", sa.LargeBinary(length=16), nullable=False),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "pending",
+                "claimed",
+                "handing_off",
+                "accepted",
+                "failed",
+                "deferred",
+                "unknown",
+                "suppressed",
+                "skipped",
+                "cancelled",
+                "expired",
+                native_enum=False,
+                length=32,
+                create_constraint=True,
+                name="delivery_state",
+            ),
+            nullable=False,
+        ),
+        sa.Column(
+            "reason",
+            sa.Enum(
+                "legal",
+                "erased",
+                "objection",
+                "complaint",
+                "trap",
+                "hard_bounce",
+                "stop_all",
+                "register",
+                "domain",
+                "deceased",
+                "manual",
+                "topic",
+                "soft_bounce",
+                "role",
+                "restricted",
+                "no_consent",
+                "paused",
+                "frequency",
+                "address_changed",
+                "template",
+                "bad_address",
+                native_enum=False,
+                length=32,
+                create_constraint=True,
+                name="reason",
+            ),
+            nullable=True,
+        ),
+        sa.Column("not_before", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("worker_id", sa.Integer(), nullable=True),
+        sa.Column("smtp_code", sa.Integer(), nullable=True),
+        sa.Column("smtp_text", sa.String(length=512), nullable=True),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["campaign_id"], ["campaign.id"], name=op.f("fk_delivery_campaign_id_campaign")
+        ),
+        sa.PrimaryKeyConstraint("campaign_id", "id", name=op.f("pk_delivery")),
+        sa.UniqueConstraint("campaign_id", "key", name=op.f("uq_delivery_campaign_id_key")),
+        sa.UniqueConstraint(
+            "campaign_id", "subscriber_id", name=op.f("uq_delivery_campaign_id_subscriber_id")
+        ),
     )
-    with op.batch_alter_table('delivery', schema=None) as batch_op:
-        batch_op.create_index('ix_delivery_deferred', ['campaign_id', 'not_before'], unique=False, sqlite_where=sa.text("state = 'deferred'"), postgresql_where=sa.text("state = 'deferred'"))
-        batch_op.create_index('ix_delivery_handing_off', ['key'], unique=False, sqlite_where=sa.text("state = 'handing_off'"), postgresql_where=sa.text("state = 'handing_off'"))
-        batch_op.create_index('ix_delivery_in_hand', ['worker_id'], unique=False, sqlite_where=sa.text("state IN ('claimed', 'handing_off')"), postgresql_where=sa.text("state IN ('claimed', 'handing_off')"))
-        batch_op.create_index('ix_delivery_pending', ['campaign_id', 'id'], unique=False, sqlite_where=sa.text("state = 'pending'"), postgresql_where=sa.text("state = 'pending'"))
-        batch_op.create_index('ix_delivery_subscriber_id_at', ['subscriber_id', 'at'], unique=False)
+    with op.batch_alter_table("delivery", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_delivery_deferred",
+            ["campaign_id", "not_before"],
+            unique=False,
+            sqlite_where=sa.text("state = 'deferred'"),
+            postgresql_where=sa.text("state = 'deferred'"),
+        )
+        batch_op.create_index(
+            "ix_delivery_handing_off",
+            ["key"],
+            unique=False,
+            sqlite_where=sa.text("state = 'handing_off'"),
+            postgresql_where=sa.text("state = 'handing_off'"),
+        )
+        batch_op.create_index(
+            "ix_delivery_in_hand",
+            ["worker_id"],
+            unique=False,
+            sqlite_where=sa.text("state IN ('claimed', 'handing_off')"),
+            postgresql_where=sa.text("state IN ('claimed', 'handing_off')"),
+        )
+        batch_op.create_index(
+            "ix_delivery_pending",
+            ["campaign_id", "id"],
+            unique=False,
+            sqlite_where=sa.text("state = 'pending'"),
+            postgresql_where=sa.text("state = 'pending'"),
+        )
+        batch_op.create_index("ix_delivery_subscriber_id_at", ["subscriber_id", "at"], unique=False)
 
-    op.create_table('left_out',
-    sa.Column('campaign_id', sa.Integer(), nullable=False),
-    sa.Column('reason', sa.Enum('legal', 'erased', 'objection', 'complaint', 'trap', 'hard_bounce', 'stop_all', 'register', 'domain', 'deceased', 'manual', 'topic', 'soft_bounce', 'role', 'restricted', 'no_consent', 'paused', 'frequency', 'address_changed', 'template', 'bad_address', native_enum=False, length=32, create_constraint=True, name='reason'), nullable=False),
-    sa.Column('people', sa.Integer(), nullable=False),
-    sa.ForeignKeyConstraint(['campaign_id'], ['campaign.id'], name=op.f('fk_left_out_campaign_id_campaign'), ondelete='CASCADE'),
-    sa.PrimaryKeyConstraint('campaign_id', 'reason', name=op.f('pk_left_out'))
+    op.create_table(
+        "left_out",
+        sa.Column("campaign_id", sa.Integer(), nullable=False),
+        sa.Column(
+            "reason",
+            sa.Enum(
+                "legal",
+                "erased",
+                "objection",
+                "complaint",
+                "trap",
+                "hard_bounce",
+                "stop_all",
+                "register",
+                "domain",
+                "deceased",
+                "manual",
+                "topic",
+                "soft_bounce",
+                "role",
+                "restricted",
+                "no_consent",
+                "paused",
+                "frequency",
+                "address_changed",
+                "template",
+                "bad_address",
+                native_enum=False,
+                length=32,
+                create_constraint=True,
+                name="reason",
+            ),
+            nullable=False,
+        ),
+        sa.Column("people", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["campaign_id"],
+            ["campaign.id"],
+            name=op.f("fk_left_out_campaign_id_campaign"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("campaign_id", "reason", name=op.f("pk_left_out")),
     )
 
 
 def downgrade() -> None:
-    op.drop_table('left_out')
-    with op.batch_alter_table('delivery', schema=None) as batch_op:
-        batch_op.drop_index('ix_delivery_subscriber_id_at')
-        batch_op.drop_index('ix_delivery_pending', sqlite_where=sa.text("state = 'pending'"), postgresql_where=sa.text("state = 'pending'"))
-        batch_op.drop_index('ix_delivery_in_hand', sqlite_where=sa.text("state IN ('claimed', 'handing_off')"), postgresql_where=sa.text("state IN ('claimed', 'handing_off')"))
-        batch_op.drop_index('ix_delivery_handing_off', sqlite_where=sa.text("state = 'handing_off'"), postgresql_where=sa.text("state = 'handing_off'"))
-        batch_op.drop_index('ix_delivery_deferred', sqlite_where=sa.text("state = 'deferred'"), postgresql_where=sa.text("state = 'deferred'"))
+    op.drop_table("left_out")
+    with op.batch_alter_table("delivery", schema=None) as batch_op:
+        batch_op.drop_index("ix_delivery_subscriber_id_at")
+        batch_op.drop_index(
+            "ix_delivery_pending",
+            sqlite_where=sa.text("state = 'pending'"),
+            postgresql_where=sa.text("state = 'pending'"),
+        )
+        batch_op.drop_index(
+            "ix_delivery_in_hand",
+            sqlite_where=sa.text("state IN ('claimed', 'handing_off')"),
+            postgresql_where=sa.text("state IN ('claimed', 'handing_off')"),
+        )
+        batch_op.drop_index(
+            "ix_delivery_handing_off",
+            sqlite_where=sa.text("state = 'handing_off'"),
+            postgresql_where=sa.text("state = 'handing_off'"),
+        )
+        batch_op.drop_index(
+            "ix_delivery_deferred",
+            sqlite_where=sa.text("state = 'deferred'"),
+            postgresql_where=sa.text("state = 'deferred'"),
+        )
 
-    op.drop_table('delivery')
-    with op.batch_alter_table('consent_event', schema=None) as batch_op:
-        batch_op.drop_index('ix_consent_event_subscriber_ref_seq')
+    op.drop_table("delivery")
+    with op.batch_alter_table("consent_event", schema=None) as batch_op:
+        batch_op.drop_index("ix_consent_event_subscriber_ref_seq")
 
-    op.drop_table('consent_event')
-    op.drop_table('campaign_link')
-    op.drop_table('campaign_content')
-    op.drop_table('undo_token')
-    with op.batch_alter_table('subscriber_key', schema=None) as batch_op:
-        batch_op.drop_index('ix_subscriber_key_subscriber_id_kind')
+    op.drop_table("consent_event")
+    op.drop_table("campaign_link")
+    op.drop_table("campaign_content")
+    op.drop_table("undo_token")
+    with op.batch_alter_table("subscriber_key", schema=None) as batch_op:
+        batch_op.drop_index("ix_subscriber_key_subscriber_id_kind")
 
-    op.drop_table('subscriber_key')
-    op.drop_table('preference')
-    op.drop_table('consent_wording')
-    with op.batch_alter_table('consent', schema=None) as batch_op:
-        batch_op.drop_index('ix_consent_topic_id_channel_subscriber_id')
+    op.drop_table("subscriber_key")
+    op.drop_table("preference")
+    op.drop_table("consent_wording")
+    with op.batch_alter_table("consent", schema=None) as batch_op:
+        batch_op.drop_index("ix_consent_topic_id_channel_subscriber_id")
 
-    op.drop_table('consent')
-    with op.batch_alter_table('campaign', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_campaign_state'))
+    op.drop_table("consent")
+    with op.batch_alter_table("campaign", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_campaign_state"))
 
-    op.drop_table('campaign')
-    op.drop_table('worker')
-    op.drop_table('topic')
-    with op.batch_alter_table('suppression', schema=None) as batch_op:
-        batch_op.drop_index('uq_suppression_active', sqlite_where=sa.text('lifted_at IS NULL'), postgresql_where=sa.text('lifted_at IS NULL'))
-        batch_op.drop_index('ix_suppression_key')
+    op.drop_table("campaign")
+    op.drop_table("worker")
+    op.drop_table("topic")
+    with op.batch_alter_table("suppression", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_suppression_active",
+            sqlite_where=sa.text("lifted_at IS NULL"),
+            postgresql_where=sa.text("lifted_at IS NULL"),
+        )
+        batch_op.drop_index("ix_suppression_key")
 
-    op.drop_table('suppression')
-    op.drop_table('subscriber')
-    op.drop_table('sender_domain')
-    op.drop_table('lease')
-    with op.batch_alter_table('import_run', schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f('ix_import_run_fingerprint'))
+    op.drop_table("suppression")
+    op.drop_table("subscriber")
+    op.drop_table("sender_domain")
+    op.drop_table("lease")
+    with op.batch_alter_table("import_run", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_import_run_fingerprint"))
 
-    op.drop_table('import_run')
-    op.drop_table('consent_head')
+    op.drop_table("import_run")
+    op.drop_table("consent_head")
