@@ -1,8 +1,10 @@
 """The tree of commands. Each group lives in a module of its own."""
 
+from importlib import import_module
+
 import typer
 
-from prefcentre.cli import database
+from prefcentre.cli import database, run, setup
 
 app = typer.Typer(
     name="prefcentre",
@@ -11,4 +13,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+app.command("init")(setup.init)
+app.command("run")(run.run)
+app.command("web")(run.web)
+app.command("worker")(run.worker)
 app.add_typer(database.app, name="db")
+
+for _name in ("topics", "subscribers", "consents", "suppressions", "campaigns"):
+    try:
+        app.add_typer(import_module(f"prefcentre.cli.{_name}").app, name=_name)
+    except ModuleNotFoundError as _error:
+        if _error.name != f"prefcentre.cli.{_name}":
+            raise

@@ -1,0 +1,42 @@
+"""prefcentre run, web and worker: the processes of an installation."""
+
+from typing import Annotated
+
+import typer
+
+from prefcentre.cli.common import err, opened
+
+ParentOption = Annotated[
+    int | None, typer.Option(hidden=True, help="End at once when this process is gone.")
+]
+
+
+def run() -> None:
+    """Serve pages and send mail. Ctrl-C ends it."""
+    from prefcentre import supervisor
+
+    with opened() as context:
+        found = context.settings
+    supervisor.run(found, lambda text: err.print(text, markup=False))
+
+
+def web(*, parent: ParentOption = None) -> None:
+    """Serve pages only."""
+    from prefcentre import app, supervisor
+
+    if parent is not None:
+        app.die_with(parent)
+    # Opened to say in words what is missing, and closed because a server process must open its own.
+    with opened() as context:
+        found = context.settings
+    supervisor.serve_web(found)
+
+
+def worker(*, parent: ParentOption = None) -> None:
+    """Send mail only."""
+    from prefcentre import app
+
+    if parent is not None:
+        app.die_with(parent)
+    with opened() as context:
+        app.run_worker(context)
