@@ -1,0 +1,350 @@
+"""Campaigns and their frames as files: read, checked and told plainly when something is wrong.
+
+This is a file of its own because it reads folders; the database knows nothing of it.
+"""
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from email.utils import getaddresses
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Self
+
+import prefcentre
+from prefcentre import addresses
+from prefcentre.campaigns import rules
+from prefcentre.errors import ContentError, InvalidAddress, InvalidInput, NotFound
+from prefcentre.settings import Settings
+
+MAX_FILE_BYTES = 512 * 1024
+_TOML_LINE = re.compile(r"at line (\d+)")
+
+
+class BodyFormat(StrEnum):
+    """What a body is written in."""
+
+    MARKDOWN = "md"  # Plain words; the frame does the rest.
+    MJML = "mjml"  # Sections, columns and buttons.
+    HTML = "html"  # Finished markup, for the frame's slot.
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A template: what stands around the content of a campaign."""
+
+    name: str
+    body: str
+    body_format: BodyFormat
+    text: str | None = None
+    subject: str | None = None
+
+
+@dataclass(frozen=True)
+class CampaignSource:
+    """A campaign as its files say it, checked for form but not yet compiled."""
+
+    slug: str
+    topic: str
+    subject: str
+    sender_name: str
+    sender_email: str
+    frame: Frame
+    body: str
+    body_format: BodyFormat
+    text: str | None = None
+    name: str = ""
+    preheader: str = ""
+    reply_to: str | None = None
+    track_opens: bool = True
+    track_clicks: bool = True
+    start_at: str | None = None
+
+    @property
+    def body_file(self) -> str:
+        """The name of the body's file, for messages."""
+        return f"campaigns/{self.slug}/body.{self.body_format.value}"
+
+    @property
+    def toml_file(self) -> str:
+        """The name of the campaign's own file, for messages."""
+        return f"campaigns/{self.slug}/campaign.toml"
+
+    def to_json(self) -> dict[str, Any]:
+        """What is stored with a version."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
+        """The source that ``to_json`` wrote."""
+        frame = dict(stored["frame"])
+        frame["body_format"] = BodyFormat(frame["body_format"])
+        values = dict(stored) | {
+            "frame": Frame(**frame),
+            "body_format": BodyFormat(stored["body_format"]),
+        }
+        return cls(**values)
+
+
+def defaults_dir() -> Path:
+    """Where the shipped templates and campaigns are: inside the wheel, or the top of a checkout."""
+    package = Path(prefcentre.__file__).parent
+    shipped = package / "_defaults"
+    return shipped if shipped.is_dir() else package.parent
+
+
+def campaign_dirs(settings: Settings) -> tuple[Path, ...]:
+    """Where campaigns are looked for, the operator's own folder first."""
+    return (settings.campaigns_dir, defaults_dir() / "campaigns")
+
+
+def template_dirs(settings: Settings) -> tuple[Path, ...]:
+    """Where templates are looked for, the operator's own folder first."""
+    return (settings.templates_dir, defaults_dir() / "templates" / "emails")
+
+
+def campaign_slugs(settings: Settings) -> list[str]:
+    """Every campaign there are files for."""
+    return sorted(set(_folders(campaign_dirs(settings), "campaign.toml")))
+
+
+def read_source(settings: Settings, slug: str) -> CampaignSource:
+    """The campaign of this name from its files.
+
+    Raises NotFound, which lists what there is, and ContentError with file and line.
+    """
+    folder = _find(campaign_dirs(settings), slug, "campaign.toml")
+    if folder is None:
+        known = ", ".join(campaign_slugs(settings)) or "none yet"
+        raise NotFound(
+            f"There is no campaign “{slug}” (looked for campaigns/{slug}/campaign.toml). There are: {known}."
+        )
+    label = f"campaigns/{slug}"
+    text = _read(folder / "campaign.toml", f"{label}/campaign.toml")
+    table = _Table(_parse(text, f"{label}/campaign.toml"), text, f"{label}/campaign.toml")
+    body, body_format = _read_body(folder, label)
+    source = _source_from(
+        slug, table, body, body_format, _read_optional(folder / "body.txt", label), settings
+    )
+    table.refuse_rest()
+    return source
+
+
+def read_frame(settings: Settings, name: str) -> Frame:
+    """The template of this name. Raises NotFound and ContentError."""
+    folder = _find(template_dirs(settings), name, "template.toml")
+    if folder is None:
+        known = ", ".join(sorted(set(_folders(template_dirs(settings), "template.toml")))) or "none"
+        raise NotFound(
+            f"There is no template “{name}” (looked for templates/emails/{name}/template.toml). There are: {known}."
+        )
+    label = f"templates/emails/{name}"
+    text = _read(folder / "template.toml", f"{label}/template.toml")
+    table = _Table(_parse(text, f"{label}/template.toml"), text, f"{label}/template.toml")
+    table.text("description", "")
+    table.refuse_rest()
+    body, body_format = _read_body(folder, label)
+    if body_format is BodyFormat.MARKDOWN:
+        raise ContentError(
+            "A template is written in MJML or HTML, not Markdown.", file=f"{label}/body.md"
+        )
+    return Frame(
+        name,
+        body,
+        body_format,
+        _read_optional(folder / "body.txt", label),
+        _read_optional(folder / "subject.txt", label),
+    )
+
+
+def _source_from(
+    slug: str,
+    table: "_Table",
+    body: str,
+    body_format: BodyFormat,
+    text: str | None,
+    settings: Settings,
+) -> CampaignSource:
+    topic = table.text("topic")
+    frame = _frame_of(table, settings)
+    subject = table.text("subject", (frame.subject or "").strip())
+    if not subject:
+        table.fail("subject", 'Say what the mail is about: subject = "…"')
+    name, email = table.address("from")
+    tracking = table.table("tracking")
+    schedule = table.table("schedule")
+    source = CampaignSource(
+        slug=slug,
+        topic=topic,
+        subject=subject,
+        sender_name=name,
+        sender_email=email,
+        frame=frame,
+        body=body,
+        body_format=body_format,
+        text=text,
+        name=table.text("name", slug),
+        preheader=table.text("preheader", ""),
+        reply_to=table.address("reply_to")[1] if table.has("reply_to") else None,
+        track_opens=tracking.flag("opens"),
+        track_clicks=tracking.flag("clicks"),
+        start_at=schedule.time("start_at"),
+    )
+    tracking.refuse_rest()
+    schedule.refuse_rest()
+    return source
+
+
+def _frame_of(table: "_Table", settings: Settings) -> Frame:
+    try:
+        return read_frame(settings, table.text("template"))
+    except NotFound as error:
+        raise table.error("template", str(error)) from error
+
+
+class _Table:
+    """One table of a TOML file whose keys are taken out one by one, so that what is left is unknown."""
+
+    def __init__(self, values: dict[str, Any], source: str, file: str, prefix: str = "") -> None:
+        self._rest = dict(values)
+        self._source, self._file, self._prefix = source, file, prefix
+        self._known: list[str] = []
+
+    def has(self, key: str) -> bool:
+        return key in self._rest
+
+    def text(self, key: str, default: str | None = None) -> str:
+        value = self._take(key, default)
+        if value is None:
+            self.fail(key, f"“{self._prefix}{key}” is missing.")
+        if not isinstance(value, str):
+            self.fail(key, f"“{self._prefix}{key}” must be text in quotes.")
+        if "\n" in value.strip():
+            self.fail(key, f"“{self._prefix}{key}” must be one line.")
+        return str(value).strip()
+
+    def flag(self, key: str) -> bool:
+        value = self._take(key, default=True)
+        if not isinstance(value, bool):
+            self.fail(key, f"“{self._prefix}{key}” must be true or false.")
+        return bool(value)
+
+    def time(self, key: str) -> str | None:
+        value = self._take(key, None)
+        if value is None:
+            return None
+        text = value.isoformat() if isinstance(value, datetime) else str(value)
+        try:
+            rules.read_time(text)
+        except InvalidInput as error:
+            raise self.error(key, str(error)) from error
+        return text
+
+    def address(self, key: str) -> tuple[str, str]:
+        text = self.text(key)
+        found = getaddresses([text])
+        if len(found) != 1:
+            self.fail(
+                key,
+                f"“{key}” must be exactly one address; put a name with a comma into quotes (R2).",
+            )
+        name, email = found[0]
+        try:
+            return name, addresses.parse(email or text).typed
+        except InvalidAddress as error:
+            raise self.error(key, f"“{key}”: {error}") from error
+
+    def table(self, key: str) -> "_Table":
+        value = self._take(key, {})
+        if not isinstance(value, dict):
+            self.fail(key, f"“{key}” must be a table: [{key}].")
+        return _Table(value, self._source, self._file, f"{key}.")
+
+    def refuse_rest(self) -> None:
+        for key in self._rest:
+            self.fail(
+                key,
+                f"“{self._prefix}{key}” is not known here. Known are: {', '.join(self._known)}.",
+            )
+
+    def fail(self, key: str, message: str) -> None:
+        raise self.error(key, message)
+
+    def error(self, key: str, message: str) -> ContentError:
+        return ContentError(message, file=self._file, line=self._line_of(key))
+
+    def _take(self, key: str, default: Any) -> Any:
+        self._known.append(key)
+        return self._rest.pop(key, default)
+
+    def _line_of(self, key: str) -> int | None:
+        wanted = re.compile(rf"\s*(?:\[+\s*)?[\"']?{re.escape(key)}[\"']?\s*[=.\]]")
+        lines = self._source.splitlines()
+        return next((number for number, line in enumerate(lines, 1) if wanted.match(line)), None)
+
+
+def _parse(text: str, label: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        place = _TOML_LINE.search(str(error))
+        raise ContentError(
+            f"This is not TOML: {error}.", file=label, line=int(place[1]) if place else None
+        ) from error
+
+
+def _read_body(folder: Path, label: str) -> tuple[str, BodyFormat]:
+    found = [form for form in BodyFormat if (folder / f"body.{form.value}").is_file()]
+    if len(found) != 1:
+        there = " and ".join(f"body.{form.value}" for form in found) or "none"
+        raise ContentError(
+            f"Exactly one of body.md, body.mjml and body.html is needed; there is {there}.",
+            file=label,
+        )
+    name = f"body.{found[0].value}"
+    return _read(folder / name, f"{label}/{name}"), found[0]
+
+
+def _read_optional(path: Path, label: str) -> str | None:
+    return _read(path, f"{label}/{path.name}") if path.is_file() else None
+
+
+def _read(path: Path, label: str) -> str:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ContentError(f"This file can't be read: {error.strerror}.", file=label) from error
+    if len(data) > MAX_FILE_BYTES:
+        raise ContentError(
+            f"This file has {len(data) // 1024} KB; {MAX_FILE_BYTES // 1024} KB is the most.",
+            file=label,
+        )
+    try:
+        return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise ContentError(
+            "This file is not UTF-8 text; save it as UTF-8.", file=label, line=line
+        ) from error
+
+
+def _find(roots: tuple[Path, ...], name: str, marker: str) -> Path | None:
+    # A name is checked before it becomes a path, so that it can't lead out of the folder.
+    if not rules.is_slug(name):
+        return None
+    return next((root / name for root in roots if (root / name / marker).is_file()), None)
+
+
+def _folders(roots: tuple[Path, ...], marker: str) -> Iterator[str]:
+    for root in roots:
+        yield from (
+            path.parent.name for path in root.glob(f"*/{marker}") if rules.is_slug(path.parent.name)
+        )
+
+
+def canonical(value: Mapping[str, Any]) -> bytes:
+    """One spelling of a JSON object, to hash."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()

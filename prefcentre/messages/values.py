@@ -1,0 +1,85 @@
+"""The values that go in and out of composing: a recipient, a compiled campaign, a finished message.
+
+This is a file of its own because compiler, composer and checks share them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
+
+from prefcentre.errors import ContentError
+
+
+class MissingValue(ContentError):
+    """A value that the template needs is missing for this person."""
+
+    def __init__(self, variable: str) -> None:
+        super().__init__(
+            f"“{variable}” has no value for this person; give it a fallback: {{{{ {variable}|default('…') }}}}",
+            variable=variable,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """What a template may know about a person, and what may be counted about them."""
+
+    subscriber_id: int
+    public_id: int
+    email: str
+    name: str | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+    language: str | None = None
+    timezone: str | None = None
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    track_opens: bool = False
+    track_clicks: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One mail ready for SMTP: ``data`` has CRLF lines and stuffed dots, and lacks only the final dot."""
+
+    mail_from: str
+    rcpt_to: str
+    data: bytes
+    message_id: str
+    smtputf8: bool = False
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A campaign's content, ready to be filled in: Jinja sources with numbered links.
+
+    ``html`` holds ``{{ link__N }}`` where link N leads and ``{{ pixel__ }}`` where the open pixel may stand;
+    ``used_links`` are the names under ``links`` that the content asks for.
+    """
+
+    subject: str
+    html: str
+    text: str
+    sender_name: str
+    sender_email: str
+    reply_to: str | None = None
+    preheader: str = ""
+    name: str = ""
+    track_opens: bool = True
+    track_clicks: bool = True
+    links: tuple[str, ...] = ()
+    used_links: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """What is stored with a content version."""
+        return asdict(self) | {
+            key: list(getattr(self, key)) for key in ("links", "used_links", "warnings")
+        }
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
+        """The compiled content that ``to_json`` wrote."""
+        return cls(
+            **dict(stored)
+            | {key: tuple(stored[key]) for key in ("links", "used_links", "warnings")}
+        )
