@@ -4,7 +4,7 @@ from importlib import import_module
 
 import typer
 
-from prefcentre.cli import database, run, setup
+from prefcentre.cli import database, doctor, run, setup
 
 app = typer.Typer(
     name="prefcentre",
@@ -17,6 +17,7 @@ app.command("init")(setup.init)
 app.command("run")(run.run)
 app.command("web")(run.web)
 app.command("worker")(run.worker)
+app.command("doctor")(doctor.doctor)
 app.add_typer(database.app, name="db")
 
 for _name in ("topics", "subscribers", "consents", "suppressions", "campaigns"):

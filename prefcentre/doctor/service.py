@@ -1,0 +1,322 @@
+"""Looks at everything an installation needs and says what to do about what is missing."""
+
+import os
+import stat
+import tomllib
+from collections.abc import Iterator
+from email.utils import parseaddr
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from prefcentre.addresses import normal_domain
+from prefcentre.clock import Clock
+from prefcentre.context import Context, open_context
+from prefcentre.doctor import queries, rules
+from prefcentre.doctor.rules import Check, Level
+from prefcentre.doctor.world import RealWorld, World
+from prefcentre.errors import InvalidAddress, PrefcentreError, SettingsError, Unavailable
+from prefcentre.migrations import runner
+from prefcentre.settings import SECRETS_FILE, Settings, is_loopback
+
+__all__ = ["Check", "Level", "RealWorld", "World", "examine", "is_healthy"]
+
+_LITTLE_ROOM = 1_000_000_000
+_NO_ROOM = 50_000_000
+_WANTED_EXTENSIONS = {
+    "pipelining": "every mail costs more round trips",
+    "8bitmime": "text has to be encoded longer",
+    "size": "too large a mail is noticed late",
+}
+
+
+def examine(settings: Settings, world: World, clock: Clock | None = None) -> list[Check]:
+    """Look at settings, database, mail server, DNS, public address and disk, in this order.
+
+    Opens the database itself, because whether that works is one of the questions. Notes the domains whose DNS
+    is in order, which lets campaigns be sent from them (R45). Never sends a mail and never raises for what it finds.
+    """
+    checks = list(_settings(settings))
+    try:
+        with open_context(settings, clock) as context:
+            checks += _database(context)
+            checks += _mail_server(settings, world)
+            checks += _sender_domains(context, world)
+    except PrefcentreError as error:
+        checks.append(Check("database", Level.ERROR, str(error)))
+        checks += _mail_server(settings, world)
+    checks += _public_address(settings, world)
+    checks += _disk(settings, world)
+    return checks
+
+
+def is_healthy(checks: list[Check]) -> bool:
+    """Whether nothing is in the way of sending."""
+    return rules.worst(checks) is not Level.ERROR
+
+
+def _settings(settings: Settings) -> Iterator[Check]:
+    try:
+        settings.require_keys()
+        yield Check("keys", Level.OK, "All keys are set.")
+    except SettingsError as error:
+        yield Check("keys", Level.ERROR, str(error))
+    secrets = settings.home / SECRETS_FILE
+    if secrets.exists() and os.name == "posix" and stat.S_IMODE(secrets.stat().st_mode) & 0o077:
+        yield Check(
+            "keys", Level.ERROR, f"Other users can read {secrets}. Run “chmod 600 {secrets}”."
+        )
+    if not settings.brand.postal_address:
+        yield Check(
+            "brand",
+            Level.WARNING,
+            "No postal address is set, and no campaign starts without one (R23). Set PREFCENTRE_BRAND__POSTAL_ADDRESS.",
+        )
+    if not settings.brand.privacy_url:
+        yield Check(
+            "brand",
+            Level.WARNING,
+            "No privacy notice is linked. Set PREFCENTRE_BRAND__PRIVACY_URL.",
+        )
+
+
+def _database(context: Context) -> Iterator[Check]:
+    try:
+        runner.require_current(context.db)
+        with context.db.reading() as session:
+            wrong = queries.damage(session)
+            missing = set(queries.lookup_key_versions(session)) - set(context.lookup.versions)
+        with context.db.writing() as session:
+            queries.try_to_write(session)
+    except Unavailable as error:
+        yield Check("database", Level.ERROR, str(error))
+        return
+    if wrong:
+        yield Check(
+            "database",
+            Level.ERROR,
+            f"The database file is damaged ({wrong[0]}). Restore it from a backup.",
+        )
+    elif missing:
+        yield Check(
+            "database",
+            Level.ERROR,
+            f"Addresses were stored under lookup keys that are not set any more ({', '.join(sorted(missing))}). "
+            "Put the old keys back behind the new ones in PREFCENTRE_LOOKUP_KEYS.",
+        )
+    else:
+        yield Check("database", Level.OK, "The tables are current, whole and can be written to.")
+
+
+def _mail_server(settings: Settings, world: World) -> Iterator[Check]:
+    try:
+        server = settings.smtp
+        facts = world.smtp(server)
+    except SettingsError as error:
+        yield Check("smtp", Level.ERROR, str(error))
+        return
+    except Unavailable as error:
+        yield Check(
+            "smtp",
+            Level.ERROR,
+            f"The mail server at {settings.smtp.host}:{settings.smtp.port} can't be used: {error}. "
+            "Check PREFCENTRE_SMTP_URL.",
+        )
+        return
+    how = f"with {facts.tls}" if facts.tls else "without TLS"
+    yield Check("smtp", Level.OK, f"{server.host}:{server.port} answers {how}.")
+    if facts.tls is None and not server.is_loopback:
+        yield Check(
+            "smtp",
+            Level.WARNING,
+            "Mail and password cross the network in the clear. Use smtp+starttls://.",
+        )
+    for extension, cost in _WANTED_EXTENSIONS.items():
+        if extension not in facts.extensions:
+            yield Check(
+                "smtp",
+                Level.WARNING,
+                f"The mail server does not offer {extension.upper()}: {cost}.",
+            )
+
+
+def _sender_domains(context: Context, world: World) -> Iterator[Check]:
+    with context.db.reading() as session:
+        known = {domain: row.verified_at for domain, row in queries.known_domains(session).items()}
+    domains = sorted(_domains_in_files(context.settings.campaigns_dir) | set(known))
+    if not domains:
+        yield Check(
+            "dns", Level.OK, "No campaign names a sender yet, so there is no domain to look at."
+        )
+    for domain in domains:
+        try:
+            found = _authentication(domain, context.settings, world)
+        except Unavailable as error:
+            yield Check(
+                f"dns {domain}", Level.WARNING, f"{error}; nothing was changed. Try again later."
+            )
+            continue
+        verified = context.clock.now() if all(verdict.good for verdict in found.values()) else None
+        with context.db.writing() as session:
+            findings = {
+                name: f"{verdict.message}. {verdict.warning}".strip()
+                for name, verdict in found.items()
+            }
+            queries.note_domain(session, domain, verified, findings)
+        yield from _in_words(domain, found, context.settings)
+        yield from _reachable(domain, world)
+
+
+def _domains_in_files(folder: Path) -> set[str]:
+    domains = set()
+    for file in sorted(folder.glob("*/campaign.toml")):
+        try:
+            sender = tomllib.loads(file.read_text()).get("from", "")
+            domains.add(normal_domain(parseaddr(str(sender))[1].rpartition("@")[2]))
+        except (tomllib.TOMLDecodeError, OSError, UnicodeDecodeError, InvalidAddress):
+            # “campaigns check” says in full what is wrong with a file; here only its sender is of interest.
+            continue
+    return domains
+
+
+def _authentication(domain: str, settings: Settings, world: World) -> dict[str, rules.Verdict]:
+    return {
+        "spf": _spf(domain, world),
+        "dkim": _dkim(domain, settings, world),
+        "dmarc": _dmarc(domain, world),
+    }
+
+
+def _spf(domain: str, world: World) -> rules.Verdict:
+    texts = world.txt(domain)
+    verdict = rules.spf(texts)
+    lookups = _spf_lookups(rules.spf_records(texts), world, set())
+    if verdict.good and lookups > rules.MAX_SPF_LOOKUPS:
+        return rules.Verdict(
+            good=True,
+            message=verdict.message,
+            warning=f"It needs {lookups} DNS look-ups; receivers stop at {rules.MAX_SPF_LOOKUPS} (RFC 7208 §4.6.4).",
+        )
+    return verdict
+
+
+def _spf_lookups(records: list[str], world: World, seen: set[str]) -> int:
+    count = 0
+    for record in records[:1]:
+        count += rules.spf_lookups(record)
+        for name in rules.spf_names(record):
+            # A circle of includes, or a chain without end, is far past the limit already.
+            if name not in seen and count <= rules.MAX_SPF_LOOKUPS:
+                seen.add(name)
+                count += _spf_lookups(rules.spf_records(world.txt(name)), world, seen)
+    return count
+
+
+def _dkim(domain: str, settings: Settings, world: World) -> rules.Verdict:
+    if not settings.dkim_selectors:
+        return rules.Verdict(
+            good=False,
+            message="no DKIM selector is known. Set PREFCENTRE_DKIM_SELECTORS to the one your server signs with",
+        )
+    found = {
+        selector: rules.dkim(world.txt(f"{selector}._domainkey.{domain}"))
+        for selector in settings.dkim_selectors
+    }
+    best = next(
+        (name for name, verdict in found.items() if verdict.good), settings.dkim_selectors[0]
+    )
+    verdict = found[best]
+    return rules.Verdict(
+        verdict.good, f"{verdict.message} at {best}._domainkey.{domain}", verdict.warning
+    )
+
+
+def _dmarc(domain: str, world: World) -> rules.Verdict:
+    found = [
+        (name, record)
+        for name in rules.dmarc_names(domain)
+        if (record := rules.dmarc(world.txt(f"_dmarc.{name}"))) is not None
+    ]
+    applicable = rules.applicable_dmarc(domain, found)
+    if applicable is None:
+        return rules.Verdict(
+            good=False,
+            message=f"no DMARC record. Publish “v=DMARC1; p=none; rua=mailto:…” at _dmarc.{domain}",
+        )
+    name, policy, record = applicable
+    return rules.Verdict(
+        good=True,
+        message=f"DMARC says {policy} (_dmarc.{name})",
+        warning=rules.dmarc_advice(policy, record),
+    )
+
+
+def _in_words(domain: str, found: dict[str, rules.Verdict], settings: Settings) -> Iterator[Check]:
+    # A mail server on this machine is a test or a relay that we can't see behind, so DNS only warns (design §12).
+    is_local = settings.smtp_url is None or settings.smtp.is_loopback
+    for kind, verdict in found.items():
+        name = f"{kind} {domain}"
+        if not verdict.good:
+            yield Check(
+                name, Level.WARNING if is_local else Level.ERROR, f"{domain}: {verdict.message}."
+            )
+        elif verdict.warning:
+            yield Check(name, Level.WARNING, f"{domain}: {verdict.message}. {verdict.warning}")
+        else:
+            yield Check(name, Level.OK, f"{domain}: {verdict.message}.")
+
+
+def _reachable(domain: str, world: World) -> Iterator[Check]:
+    try:
+        if not world.mx(domain):
+            yield Check(
+                f"mx {domain}",
+                Level.WARNING,
+                f"{domain} has no MX record, so replies may not arrive.",
+            )
+    except Unavailable as error:
+        yield Check(f"mx {domain}", Level.WARNING, f"{error}. Try again later.")
+
+
+def _public_address(settings: Settings, world: World) -> Iterator[Check]:
+    is_local = settings.smtp_url is None or settings.smtp.is_loopback
+    if is_loopback(urlsplit(settings.public_url).hostname or "") and not is_local:
+        yield Check(
+            "public address",
+            Level.ERROR,
+            f"Links in mails would lead to {settings.public_url}, which only this machine can open. Set PREFCENTRE_PUBLIC_URL.",
+        )
+        return
+    url = f"{settings.public_url}/healthz"
+    try:
+        status = world.http_status(url)
+        problem = "" if status == 200 else f"answered {status}"
+    except Unavailable as error:
+        problem = f"does not answer ({error})"
+    if problem:
+        yield Check(
+            "public address",
+            Level.WARNING if is_local else Level.ERROR,
+            f"{url} {problem}. Is “prefcentre run” running, and does the address lead to it?",
+        )
+    else:
+        yield Check(
+            "public address", Level.OK, f"{settings.public_url} leads to this installation."
+        )
+
+
+def _disk(settings: Settings, world: World) -> Iterator[Check]:
+    place = settings.data_dir if settings.data_dir.exists() else settings.home
+    try:
+        free = world.free_bytes(place)
+    except OSError as error:
+        yield Check("disk", Level.ERROR, f"{place} can't be looked at: {error.strerror}.")
+        return
+    room = f"{free / 1e9:.1f} GB free at {place}."
+    if free < _NO_ROOM:
+        yield Check(
+            "disk", Level.ERROR, f"Only {room} Make room: without it nothing can be recorded."
+        )
+    elif free < _LITTLE_ROOM:
+        yield Check("disk", Level.WARNING, f"Only {room} Make room soon.")
+    else:
+        yield Check("disk", Level.OK, room)
