@@ -1,0 +1,175 @@
+"""Every question and statement about people and their keys."""
+
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from prefcentre.db import is_sqlite
+from prefcentre.lookup import LookupKind
+from prefcentre.subscribers import rules
+from prefcentre.subscribers.models import Subscriber, SubscriberKey
+from prefcentre.subscribers.rules import Keyed
+
+_Maker = Callable[[Any], Any]
+
+_TABLE: sa.Table = Subscriber.__table__  # type: ignore[attr-defined]
+_KEYS: sa.Table = SubscriberKey.__table__  # type: ignore[attr-defined]
+
+
+def by_keys(
+    session: Session, kind: LookupKind, versions: Sequence[str], keys: Sequence[bytes]
+) -> Subscriber | None:
+    """The person who has one of these keys."""
+    statement = select(Subscriber).join(SubscriberKey).where(*_having(kind, versions, keys))
+    return session.exec(statement).first()
+
+
+def by_public_id(session: Session, public_id: int) -> Subscriber | None:
+    """The person with this public id."""
+    return session.exec(select(Subscriber).where(Subscriber.public_id == public_id)).first()
+
+
+def keys_of(session: Session, subscriber_id: int) -> list[bytes]:
+    """Every key of this person's address and number."""
+    statement = select(SubscriberKey.key).where(SubscriberKey.subscriber_id == subscriber_id)
+    return list(session.exec(statement))
+
+
+def known_by_keys(
+    session: Session, kind: LookupKind, versions: Sequence[str], keys: Sequence[bytes]
+) -> list[dict[str, Any]]:
+    """Those of these who are there already: one row for each key found, with it as ``key``."""
+    statement = (
+        sa.select(_KEYS.c.key, *_TABLE.c)
+        .join(_TABLE, _TABLE.c.id == _KEYS.c.subscriber_id)
+        .where(*_having(kind, versions, keys))
+    )
+    return [dict(row) for row in session.execute(statement).mappings()]
+
+
+def insert(session: Session, person: Subscriber, keys: Iterable[Keyed]) -> None:
+    """Add one person with the keys they are found by."""
+    session.add(person)
+    session.flush()
+    assert person.id is not None  # noqa: S101 - the flush has just given it one.
+    for keyed in keys:
+        session.add(
+            SubscriberKey(
+                key_version=keyed.version,
+                kind=keyed.kind,
+                key=keyed.key,
+                domain_key=keyed.domain_key,
+                subscriber_id=person.id,
+            )
+        )
+    session.flush()
+
+
+def next_ids(session: Session, count: int) -> list[int]:
+    """The ids that come next; they belong to this transaction."""
+    if not is_sqlite(session):
+        statement = sa.text(
+            "SELECT nextval(pg_get_serial_sequence('subscriber', 'id')) FROM generate_series(1, :count)"
+        )
+        return list(session.execute(statement, {"count": count}).scalars())
+    highest: int = session.execute(
+        sa.select(sa.func.coalesce(sa.func.max(_TABLE.c.id), 0))
+    ).scalar_one()
+    return list(range(highest + 1, highest + count + 1))
+
+
+def random_public_id() -> int:
+    """A public id for one person."""
+    return rules.public_id(random_group(), secrets.randbits(32))
+
+
+def random_group() -> int:
+    """31 bits that people of one batch share in their public ids."""
+    return secrets.randbits(31)
+
+
+def insert_people(
+    session: Session, columns: tuple[str, ...], rows: Sequence[Sequence[Any]]
+) -> None:
+    """Add many people at once."""
+    _insert_many(session, _TABLE, columns, rows)
+
+
+def insert_keys(
+    session: Session, rows: Sequence[tuple[str, LookupKind, bytes, bytes | None, int]]
+) -> None:
+    """Add many keys at once: version, kind, key, the domain's key, person."""
+    _insert_many(
+        session, _KEYS, ("key_version", "kind", "key", "domain_key", "subscriber_id"), rows
+    )
+
+
+def update_person(
+    session: Session, subscriber_id: int, values: dict[str, Any], at: datetime
+) -> None:
+    """Change these columns of one person."""
+    session.execute(
+        sa.update(_TABLE).where(_TABLE.c.id == subscriber_id).values(**values, updated_at=at)
+    )
+
+
+def delete_keys(session: Session, subscriber_id: int, kind: LookupKind) -> None:
+    """Take away the keys of an address or number that the person no longer has."""
+    session.execute(
+        sa.delete(_KEYS).where(_KEYS.c.subscriber_id == subscriber_id, _KEYS.c.kind == kind)
+    )
+
+
+def _having(
+    kind: LookupKind, versions: Sequence[str], keys: Sequence[bytes]
+) -> list[sa.ColumnElement[bool]]:
+    # The version comes first in the primary key, so naming it lets the search use the index.
+    return [
+        col(SubscriberKey.key_version).in_(versions),
+        col(SubscriberKey.kind) == kind,
+        col(SubscriberKey.key).in_(keys),
+    ]
+
+
+def _insert_many(
+    session: Session, table: sa.Table, columns: tuple[str, ...], rows: Sequence[Sequence[Any]]
+) -> None:
+    # Straight to the driver: a Core insert looks every value over again, which would cost a third of an import.
+    if not rows:
+        return
+    connection = session.connection()
+    statement, makers, by_name = _prepared(table, columns, connection.dialect)
+    made = [
+        values if maker is None else _made(values, maker)
+        for values, maker in zip(zip(*rows, strict=True), makers, strict=True)
+    ]
+    lines: list[Any] = list(zip(*made, strict=True))
+    connection.exec_driver_sql(
+        statement, [dict(zip(columns, line, strict=True)) for line in lines] if by_name else lines
+    )
+
+
+@lru_cache(maxsize=32)
+def _prepared(
+    table: sa.Table, columns: tuple[str, ...], dialect: sa.Dialect
+) -> tuple[str, Sequence[_Maker | None], bool]:
+    parameters: dict[str, sa.BindParameter[Any]] = {name: sa.bindparam(name) for name in columns}
+    compiled = sa.insert(table).values(parameters).compile(dialect=dialect)
+    makers = [table.c[name].type.dialect_impl(dialect).bind_processor(dialect) for name in columns]
+    return str(compiled), makers, not dialect.positional
+
+
+def _made(values: Sequence[Any], maker: _Maker) -> list[Any]:
+    # Most columns repeat one value, such as the time of the import, which needs to be made only once.
+    made: list[Any] = []
+    last, last_made = values[0], maker(values[0])
+    for value in values:
+        if value is not last:
+            last, last_made = value, maker(value)
+        made.append(last_made)
+    return made
