@@ -15,7 +15,7 @@ from sqlmodel.sql.sqltypes import AutoString, UTCDateTime
 
 from prefcentre.campaigns import models as _campaigns
 from prefcentre.consent import models as _consent
-from prefcentre.db import Database
+from prefcentre.db import Database, told_plainly
 from prefcentre.delivery import models as _delivery
 from prefcentre.errors import Unavailable
 from prefcentre.preferences import models as _preferences
@@ -48,14 +48,14 @@ class Check:
 def upgrade(db: Database) -> None:
     """Bring both histories to their newest revision."""
     for history, engine in _engines(db).items():
-        with engine.connect() as connection:
+        with told_plainly(), engine.connect() as connection:
             command.upgrade(_config(history, connection), "head")
 
 
 def downgrade(db: Database, revision: str) -> None:
     """Take both histories back; used by the tests to prove that every step can be undone."""
     for history, engine in _engines(db).items():
-        with engine.connect() as connection:
+        with told_plainly(), engine.connect() as connection:
             command.downgrade(_config(history, connection), revision)
 
 
@@ -67,7 +67,7 @@ def check(db: Database) -> list[Check]:
 def require_current(db: Database) -> None:
     """Refuse to work on tables of another version. Raises Unavailable that names the command to run."""
     for history, engine in _engines(db).items():
-        with engine.connect() as connection:
+        with told_plainly(), engine.connect() as connection:
             at, newest = _revision(history, connection), _newest(history)
         if at != newest:
             raise Unavailable("The database is not up to date. Run “prefcentre db upgrade”.")
@@ -75,7 +75,7 @@ def require_current(db: Database) -> None:
 
 def make_revision(db: Database, history: str, message: str, revision: str) -> None:
     """Write a new migration file from the difference between models and tables; for developers."""
-    with _engines(db)[history].connect() as connection:
+    with told_plainly(), _engines(db)[history].connect() as connection:
         command.revision(_config(history, connection), message, autogenerate=True, rev_id=revision)
 
 
@@ -131,7 +131,7 @@ def _render_item(kind: str, item: Any, _: Any) -> str | bool:
 
 
 def _check(history: str, engine: sa.Engine) -> Check:
-    with engine.connect() as connection:
+    with told_plainly(), engine.connect() as connection:
         found = compare_metadata(
             MigrationContext.configure(connection, opts=_options(history)), METADATA[history]
         )
