@@ -65,6 +65,32 @@ def set_state(
     return bool(changed.rowcount)  # type: ignore[attr-defined]
 
 
+def fix_audience_range(session: Session, campaign_id: int, newest_subscriber_id: int) -> None:
+    """Say up to which subscriber the audience of a campaign reaches; said once."""
+    session.execute(
+        sa.update(Campaign)
+        .where(col(Campaign.id) == campaign_id, col(Campaign.prepare_until).is_(None))
+        .values(prepare_until=newest_subscriber_id)
+    )
+
+
+def advance_preparing(
+    session: Session, campaign_id: int, after: int, up_to: int, people: int
+) -> bool:
+    """Compare and set how far the audience is written; whether nobody else has moved it."""
+    moved = session.execute(
+        sa.update(Campaign)
+        .where(
+            col(Campaign.id) == campaign_id,
+            col(Campaign.state) == CampaignState.PREPARING,
+            col(Campaign.prepared_up_to) == after,
+        )
+        .values(prepared_up_to=up_to, people=col(Campaign.people) + people)
+        .execution_options(synchronize_session=False)
+    )
+    return bool(moved.rowcount)  # type: ignore[attr-defined]
+
+
 def content(session: Session, campaign_id: int, version: int) -> CampaignContent | None:
     """One version of what a campaign says."""
     return session.get(CampaignContent, (campaign_id, version))

@@ -195,6 +195,18 @@ def mark_preparing(session: Session, context: Context, campaign_id: int) -> bool
     return _mark(session, campaign_id, CampaignEvent.PREPARE, started_at=context.clock.now())
 
 
+def fix_audience_range(session: Session, campaign_id: int, newest_subscriber_id: int) -> None:
+    """Say up to which subscriber the audience reaches, so that people who come later can't shift it (L2)."""
+    queries.fix_audience_range(session, campaign_id, newest_subscriber_id)
+
+
+def advance_preparing(
+    session: Session, campaign_id: int, after: int, up_to: int, people: int
+) -> bool:
+    """Take the subscribers in (after, up_to] of an audience; False when another process has taken them."""
+    return queries.advance_preparing(session, campaign_id, after, up_to, people)
+
+
 def mark_sending(session: Session, campaign_id: int, **columns: Any) -> bool:
     """Its audience is complete. False when it is not being prepared any more."""
     return _mark(session, campaign_id, CampaignEvent.SEND, **columns)

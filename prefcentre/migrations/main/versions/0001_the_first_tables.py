@@ -467,6 +467,13 @@ def upgrade() -> None:
         batch_op.create_index(
             "ix_consent_event_subscriber_ref_seq", ["subscriber_ref", "seq"], unique=False
         )
+        batch_op.create_index(
+            "ix_consent_event_withdrawn",
+            ["source"],
+            unique=False,
+            sqlite_where=sa.text("action = 'withdrawn'"),
+            postgresql_where=sa.text("action = 'withdrawn'"),
+        )
 
     op.create_table(
         "delivery",
@@ -644,6 +651,11 @@ def downgrade() -> None:
 
     op.drop_table("delivery")
     with op.batch_alter_table("consent_event", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_consent_event_withdrawn",
+            sqlite_where=sa.text("action = 'withdrawn'"),
+            postgresql_where=sa.text("action = 'withdrawn'"),
+        )
         batch_op.drop_index("ix_consent_event_subscriber_ref_seq")
 
     op.drop_table("consent_event")
