@@ -1,0 +1,206 @@
+"""The seal that makes the ledger of consents show tampering: each event carries an HMAC over itself and the one before.
+
+The keys are not in the database, so whoever can only write there can't make a seal.
+"""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from prefcentre.errors import SettingsError
+
+GENESIS = b"\0" * 32
+"""What the first event has for a predecessor."""
+
+NOTHING_PERSONAL = b"\0" * 32
+"""The digest of an event that never held anything about the person."""
+
+# Both are made once, because making an encoder costs more than using it.
+_quoted = json.JSONEncoder().encode
+_sorted_json = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode
+
+
+class Event(NamedTuple):
+    """An event as it is sealed and stored: the columns of the table in their order, without the hash.
+
+    Times are texts in UTC with microseconds, so that seal and storage can't disagree on a form.
+    """
+
+    seq: int
+    subscriber_ref: bytes
+    topic_id: int
+    channel: str
+    action: str
+    state: str
+    lawful_basis: str
+    controller: str
+    wording_id: int | None
+    method: str
+    source: str
+    at: str
+    recorded_at: str
+    valid_until: str | None
+    actor: str | None
+    ip: str | None
+    user_agent: str | None
+    evidence: str | None
+    salt: bytes | None
+    personal_digest: bytes
+    hash_version: str
+    prev_hash: bytes
+
+
+class ChainKeys:
+    """The keys that seal events, newest first, each known by a fingerprint that tells nothing about it."""
+
+    def __init__(self, secrets: Sequence[str]) -> None:
+        self._keys = {_version(secret): _derive(secret) for secret in secrets}
+        self.version = next(iter(self._keys))
+
+    def seal(self, event: Event) -> bytes:
+        """The hash of an event under the key that it names. Raises SettingsError when that key is missing."""
+        key = self._keys.get(event.hash_version)
+        if key is None:
+            raise SettingsError(
+                f"Consent event {event.seq} is sealed with the key {event.hash_version}, which is not "
+                "among the chain keys. Put the old key back behind the newest one."
+            )
+        return hmac.digest(key, _canonical(event), "sha256")
+
+
+class Problem(StrEnum):
+    """What is wrong with a ledger."""
+
+    CHANGED = "changed"  # The event is not what was sealed.
+    MISSING = "missing"  # An event is gone.
+    REORDERED = "reordered"  # The event stands where another one was.
+    CUT_TAIL = "cut tail"  # The newest events are gone.
+    REPLACED = "replaced"  # The event is sealed, but is not the one that was there before.
+    HEAD = "head"  # The row that holds the end of the chain is not the last event's.
+    PROJECTION = "projection"  # Where people stand is not what the events say.
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """The first thing that is wrong, in words."""
+
+    problem: Problem
+    seq: int | None
+    message: str
+
+
+def first_fault(
+    events: Iterable[tuple[Event, bytes]],
+    head: tuple[int, bytes] | None,
+    keys: ChainKeys,
+    written_heads: Mapping[int, str],
+) -> Fault | None:
+    """Walk the chain from its beginning and name the first thing that is wrong.
+
+    ``head`` is the row beside the events, ``written_heads`` are the ends that were written outside the database.
+    Raises SettingsError when an event names a key that is not there.
+    """
+    seq, digest = 0, GENESIS
+    for event, found in events:
+        fault = _event_fault(event, found, seq, digest, keys) or _written_fault(
+            event.seq, found, written_heads
+        )
+        if fault:
+            return fault
+        seq, digest = event.seq, found
+    return _end_fault(seq, digest, head, written_heads)
+
+
+def _event_fault(
+    event: Event, found: bytes, seq: int, digest: bytes, keys: ChainKeys
+) -> Fault | None:
+    expected = seq + 1
+    if event.seq != expected:
+        return Fault(Problem.MISSING, expected, f"Event {expected} is missing.")
+    if event.prev_hash != digest:
+        words = f"Event {expected} does not follow the event before it: one of them was moved."
+        return Fault(Problem.REORDERED, expected, words)
+    if keys.seal(event) != found or not personal_part_holds(event):
+        return Fault(
+            Problem.CHANGED, expected, f"Event {expected} was changed after it was sealed."
+        )
+    return None
+
+
+def _written_fault(seq: int, found: bytes, written_heads: Mapping[int, str]) -> Fault | None:
+    if written_heads.get(seq, found.hex()) == found.hex():
+        return None
+    words = f"Event {seq} is not the one whose end was written beside the database."
+    return Fault(Problem.REPLACED, seq, words)
+
+
+def _end_fault(
+    seq: int, digest: bytes, head: tuple[int, bytes] | None, written_heads: Mapping[int, str]
+) -> Fault | None:
+    at, found = head or (0, GENESIS)
+    last = max([at, *written_heads])
+    if last > seq:
+        words = f"The ledger ends with event {seq}, but there were events up to {last}."
+        return Fault(Problem.CUT_TAIL, seq + 1, words)
+    if (at, found) != (seq, digest):
+        words = f"The end of the chain is kept as event {at}, but the last event is {seq}."
+        return Fault(Problem.HEAD, seq, words)
+    return None
+
+
+def personal_digest(
+    salt: bytes,
+    actor: str | None,
+    ip: str | None,
+    user_agent: str | None,
+    evidence: str | None,
+) -> bytes:
+    """What the chain knows of the fields that erasure removes; worth nothing once the salt is gone."""
+    return hashlib.sha256(salt + _quoted([actor, ip, user_agent, evidence]).encode()).digest()
+
+
+def personal_part_holds(event: Event) -> bool:
+    """Whether the personal fields are those that were sealed, or were removed together with their salt."""
+    fields = (event.actor, event.ip, event.user_agent, event.evidence)
+    if event.salt is None:
+        return fields == (None, None, None, None)
+    return personal_digest(event.salt, *fields) == event.personal_digest
+
+
+def evidence_text(evidence: Mapping[str, Any] | None) -> str | None:
+    """Evidence in the one form that is digested, whatever order a database gives it back in."""
+    return None if evidence is None else _sorted_json(evidence)
+
+
+def time_text(moment: datetime) -> str:
+    """A time in UTC with microseconds. Raises ValueError when it has no zone."""
+    if moment.tzinfo is None:
+        raise ValueError("A time of the ledger needs a zone.")
+    return moment.astimezone(UTC).isoformat(" ", "microseconds")[:26]
+
+
+def _canonical(event: Event) -> bytes:
+    # A JSON list, written by hand because this runs for every row of an import. Free texts are quoted, and
+    # nothing else can hold a comma or a quote, so no two events share a text.
+    wording = "null" if event.wording_id is None else event.wording_id
+    return (
+        f'[1,{event.seq},"{event.hash_version}","{event.prev_hash.hex()}",'
+        f'"{event.subscriber_ref.hex()}",{event.topic_id},"{event.channel}","{event.action}",'
+        f'"{event.state}","{event.lawful_basis}",{_quoted(event.controller)},{wording},'
+        f"{_quoted(event.method)},{_quoted(event.source)},"
+        f'"{event.at}","{event.recorded_at}","{event.valid_until or ""}",'
+        f'"{event.personal_digest.hex()}"]'
+    ).encode()
+
+
+def _derive(secret: str) -> bytes:
+    return hmac.digest(secret.encode(), b"prefcentre:consent-chain", "sha256")
+
+
+def _version(secret: str) -> str:
+    return hashlib.sha256(b"prefcentre chain key name:" + secret.encode()).hexdigest()[:8]

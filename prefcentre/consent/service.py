@@ -1,0 +1,394 @@
+"""Use cases on topics and consents: record acts in the sealed ledger, say where people stand, prove it."""
+
+import os
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlmodel import Session
+
+from prefcentre.consent import chain, heads, queries, rules
+from prefcentre.consent.chain import Problem
+from prefcentre.consent.models import (
+    Channel,
+    ConsentAction,
+    ConsentState,
+    ConsentWording,
+    LawfulBasis,
+    Topic,
+)
+from prefcentre.context import Context
+from prefcentre.errors import NotFound
+from prefcentre.subscribers.service import Subscriber
+
+__all__ = [
+    "Act",
+    "Channel",
+    "ConsentAction",
+    "ConsentState",
+    "ConsentView",
+    "ConsentWording",
+    "LawfulBasis",
+    "Problem",
+    "Topic",
+    "Verification",
+    "consents_of",
+    "current_wording",
+    "history",
+    "may_import",
+    "rebuild",
+    "record",
+    "states_of",
+    "topic",
+    "topic_by_id",
+    "topics",
+    "verify",
+]
+
+_PART = 1_000
+_SALT_BYTES = 16
+
+may_import = rules.may_import
+counts_as_granted = rules.counts_as_granted
+sign_up_action = rules.sign_up_action
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """Something a person did, or that was done for them, to one consent.
+
+    ``at`` is when it happened, which for an import may be long ago. ``restores`` belongs to the action RESTORED and
+    says which state comes back when that is not granted.
+    """
+
+    subscriber_id: int
+    subscriber_ref: bytes
+    topic_id: int
+    channel: Channel
+    action: ConsentAction
+    method: str
+    source: str
+    at: datetime
+    lawful_basis: LawfulBasis | None = None
+    wording_id: int | None = None
+    actor: str | None = None
+    ip: str | None = None
+    user_agent: str | None = None
+    evidence: dict[str, Any] | None = None
+    valid_until: datetime | None = None
+    restores: ConsentState | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentView:
+    """Where a person stands on one topic and channel, and the event that led there."""
+
+    topic_key: str
+    topic_name: str
+    topic_id: int
+    channel: Channel
+    state: ConsentState
+    basis: LawfulBasis
+    since: datetime
+    valid_until: datetime | None
+    event_seq: int
+    method: str | None
+    source: str | None
+    wording: str | None
+    wording_version: int | None
+    wording_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What a walk over the whole ledger found."""
+
+    ok: bool
+    events: int
+    first_bad: int | None
+    problem: Problem | None
+    message: str
+    heads: int
+
+
+# --- topics ---------------------------------------------------------------------------------
+
+
+def topics(session: Session) -> list[Topic]:
+    """All topics in the order of their file."""
+    return queries.all_topics(session)
+
+
+def topic(session: Session, key: str) -> Topic:
+    """The topic with this key. Raises NotFound with the keys there are."""
+    found = queries.topic_with_key(session, key)
+    if found is None:
+        known = ", ".join(other.key for other in queries.all_topics(session))
+        raise NotFound(f"There is no topic “{key}”; there are: {known or 'none yet'}.")
+    return found
+
+
+def topic_by_id(session: Session, topic_id: int) -> Topic:
+    """The topic with this number. Raises NotFound."""
+    found = queries.topic_with_id(session, topic_id)
+    if found is None:
+        raise NotFound(f"There is no topic with the number {topic_id}.")
+    return found
+
+
+def current_wording(session: Session, topic_id: int, language: str | None) -> ConsentWording:
+    """The words to show for a topic: in this language, else its main language, else English, else any.
+
+    Raises NotFound when the topic has no words.
+    """
+    found = queries.newest_wordings(session, topic_id)
+    for wanted in [*rules.language_order(language), *sorted(found)]:
+        if wanted in found:
+            return found[wanted]
+    raise NotFound(f"Topic {topic_id} has no wording yet. Apply the topics file again.")
+
+
+def granted_by_channel(session: Session) -> dict[int, dict[Channel, int]]:
+    """How many consents stand, by topic and channel; what has run out by its date is still counted."""
+    return queries.granted_by_channel(session)
+
+
+# --- acts -----------------------------------------------------------------------------------
+
+
+def record(session: Session, context: Context, acts: Sequence[Act]) -> None:
+    """Append acts to the ledger, in this order, and bring the consents up to date (R81, R85).
+
+    All of them or none: raises Refused when the rules forbid one (a sign-up that is gone can't be confirmed, an import
+    can't undo what a person chose), and NotFound for an unknown topic. Opt-outs are never refused. Whoever records an
+    opt-out holds the locks of all the person's keys before, because the end of the chain is locked here and held until
+    the commit.
+    """
+    if not acts:
+        return
+    session.flush()
+    writer = _Writer(context, *queries.locked_head(session, chain.GENESIS))
+    for start in range(0, len(acts), _PART):
+        writer.write(session, acts[start : start + _PART])
+    queries.move_head(session, writer.seq, writer.digest)
+    heads.note_after_commit(session, context.settings.data_dir, writer.seq, writer.digest)
+
+
+class _Writer:
+    """Turns acts into sealed rows, one after the other; kept quick, for an import waits for it."""
+
+    def __init__(self, context: Context, seq: int, digest: bytes) -> None:
+        self.seq = seq
+        self.digest = digest
+        self._keys = chain_keys(context)
+        self._controller = context.settings.controller_name
+        self._now = chain.time_text(context.clock.now())
+
+    def write(self, session: Session, acts: Sequence[Act]) -> None:
+        states: dict[tuple[int, int, Channel], ConsentState] = queries.states_of(
+            session, {act.subscriber_id for act in acts}
+        )
+        bases = _bases(session, {act.topic_id for act in acts})
+        salts = os.urandom(_SALT_BYTES * len(acts))
+        events, consents = [], {}
+        for place, act in enumerate(acts):
+            where = (act.subscriber_id, act.topic_id, act.channel)
+            state = rules.after(states.get(where), act.action, act.restores)
+            states[where] = state
+            basis = act.lawful_basis or bases[act.topic_id]
+            salt = salts[place * _SALT_BYTES : (place + 1) * _SALT_BYTES]
+            event = self._event(act, state.value, basis.value, salt)
+            self.seq, self.digest = event.seq, self._keys.seal(event)
+            events.append((*event, self.digest))
+            consents[where] = _consent_row(act.subscriber_id, event)
+        queries.append_events(session, events)
+        queries.put_consents(session, list(consents.values()))
+
+    def _event(self, act: Act, state: str, basis: str, salt: bytes) -> chain.Event:
+        evidence = chain.evidence_text(act.evidence)
+        personal = (act.actor, act.ip, act.user_agent, evidence)
+        is_personal = personal != (None, None, None, None)
+        return chain.Event(
+            self.seq + 1,
+            act.subscriber_ref,
+            act.topic_id,
+            act.channel.value,
+            act.action.value,
+            state,
+            basis,
+            self._controller,
+            act.wording_id,
+            act.method,
+            act.source,
+            chain.time_text(act.at),
+            self._now,
+            # Only a consent that stands or waits can run out.
+            chain.time_text(act.valid_until) if act.valid_until and state in _LIVING else None,
+            *personal,
+            salt if is_personal else None,
+            chain.personal_digest(salt, *personal) if is_personal else chain.NOTHING_PERSONAL,
+            self._keys.version,
+            self.digest,
+        )
+
+
+_LIVING = (ConsentState.PENDING.value, ConsentState.GRANTED.value)
+
+
+def _consent_row(subscriber_id: int, event: chain.Event) -> tuple[Any, ...]:
+    return (
+        subscriber_id,
+        event.topic_id,
+        event.channel,
+        event.state,
+        event.lawful_basis,
+        event.at,
+        event.valid_until,
+        event.seq,
+    )
+
+
+def _bases(session: Session, topic_ids: Collection[int]) -> dict[int, LawfulBasis]:
+    found = queries.bases_of(session, topic_ids)
+    for topic_id in topic_ids:
+        if topic_id not in found:
+            raise NotFound(f"There is no topic with the number {topic_id}.")
+    return found
+
+
+# --- where people stand, and the proof ------------------------------------------------------
+
+
+def states_of(
+    session: Session, subscriber_ids: Collection[int]
+) -> dict[tuple[int, int, Channel], ConsentState]:
+    """The states of these people's consents by (subscriber, topic, channel); never asked is left out."""
+    return queries.states_of(session, subscriber_ids)
+
+
+def consents_of(session: Session, subscriber_id: int) -> list[ConsentView]:
+    """All consents of a person that exist, in the order of the topics."""
+    return [
+        ConsentView(
+            topic_key=topic.key,
+            topic_name=topic.name,
+            topic_id=consent.topic_id,
+            channel=consent.channel,
+            state=consent.state,
+            basis=consent.lawful_basis,
+            since=consent.since,
+            valid_until=consent.valid_until,
+            event_seq=consent.event_seq,
+            method=event.method if event else None,
+            source=event.source if event else None,
+            wording=wording.text if wording else None,
+            wording_version=wording.version if wording else None,
+            wording_id=wording.id if wording else None,
+        )
+        for consent, topic, event, wording in queries.consents_with_words(session, subscriber_id)
+    ]
+
+
+def history(
+    session: Session,
+    context: Context,  # noqa: ARG001 - every use case takes the context second
+    subscriber: Subscriber,
+) -> list[dict[str, Any]]:
+    """Everything that happened to a person's consents, oldest first, with the words they saw (R81)."""
+    return [
+        {
+            "seq": event.seq,
+            "action": event.action.value,
+            "state": event.state.value,
+            "topic": topic_key,
+            "channel": event.channel.value,
+            "at": event.at,
+            "recorded_at": event.recorded_at,
+            "method": event.method,
+            "source": event.source,
+            "lawful_basis": event.lawful_basis.value,
+            "controller": event.controller,
+            "valid_until": event.valid_until,
+            "wording": wording.text if wording else None,
+            "wording_version": wording.version if wording else None,
+            "wording_language": wording.language if wording else None,
+            "wording_sha256": wording.sha256 if wording else None,
+            "actor": event.actor,
+            "ip": event.ip,
+            "user_agent": event.user_agent,
+            "evidence": dict(event.evidence) if event.evidence else None,
+            "hash": event.hash.hex(),
+        }
+        for event, topic_key, wording in queries.events_with_words(session, subscriber.consent_ref)
+    ]
+
+
+def verify(session: Session, context: Context) -> Verification:
+    """Walk over the whole ledger and name the first thing that is wrong (R85).
+
+    Checked are every seal, the order, the row that keeps the end, every end that was written beside the database, and
+    that the consents are what the events say. Raises SettingsError when a key is missing.
+    """
+    written = heads.read(context.settings.data_dir)
+    fault = chain.first_fault(
+        _walk(session), queries.head(session), chain_keys(context), written
+    ) or _projection_fault(session)
+    return Verification(
+        ok=fault is None,
+        events=queries.event_count(session),
+        first_bad=fault.seq if fault else None,
+        problem=fault.problem if fault else None,
+        message=fault.message if fault else "Every event is as it was sealed.",
+        heads=len(written),
+    )
+
+
+def rebuild(session: Session) -> int:
+    """Make all consents anew from the events, and say how many there are."""
+    return queries.rebuild_consents(session)
+
+
+def chain_keys(context: Context) -> chain.ChainKeys:
+    """The keys that seal the ledger."""
+    return chain.ChainKeys([key.get_secret_value() for key in context.settings.chain_keys])
+
+
+def _walk(session: Session) -> Iterator[tuple[chain.Event, bytes]]:
+    for row in queries.walk_events(session):
+        yield (
+            chain.Event(
+                seq=row.seq,
+                subscriber_ref=row.subscriber_ref,
+                topic_id=row.topic_id,
+                channel=row.channel.value,
+                action=row.action.value,
+                state=row.state.value,
+                lawful_basis=row.lawful_basis.value,
+                controller=row.controller,
+                wording_id=row.wording_id,
+                method=row.method,
+                source=row.source,
+                at=chain.time_text(row.at),
+                recorded_at=chain.time_text(row.recorded_at),
+                valid_until=chain.time_text(row.valid_until) if row.valid_until else None,
+                actor=row.actor,
+                ip=row.ip,
+                user_agent=row.user_agent,
+                evidence=chain.evidence_text(row.evidence),
+                salt=row.salt,
+                personal_digest=row.personal_digest,
+                hash_version=row.hash_version,
+                prev_hash=row.prev_hash,
+            ),
+            row.hash,
+        )
+
+
+def _projection_fault(session: Session) -> chain.Fault | None:
+    different = queries.consents_unlike_events(session)
+    if not different:
+        return None
+    subscriber_id, topic_id, channel = different[0]
+    words = f"The consent of subscriber {subscriber_id} to topic {topic_id} by {channel} is not what the events say."
+    return chain.Fault(Problem.PROJECTION, None, words)
