@@ -75,11 +75,15 @@ def _parse_uncommon(typed: str) -> Address:
             unicodedata.normalize("NFC", typed),
             check_deliverability=False,
             globally_deliverable=False,
+            # Without it a local part of more than 64 octets passes, which no server takes (RFC 5321 §4.5.3.1.1).
+            strict=True,
         )
     except EmailNotValidError as error:
         raise InvalidAddress(f"“{typed[:80]}” is not an e-mail address: {error}") from error
     if "." not in found.ascii_domain:
         raise InvalidAddress(f"“{typed[:80]}” is not an e-mail address: its domain has no dot.")
+    if found.ascii_domain.rpartition(".")[2].isdigit():
+        raise InvalidAddress(f"“{typed[:80]}” is not an e-mail address: it ends in a number.")
     return Address(typed, f"{_fold(found.local_part)}@{found.ascii_domain.lower()}")
 
 

@@ -71,7 +71,7 @@ class Database:
         self.is_sqlite = settings.is_sqlite
         self.url = settings.database_url
         if self.is_sqlite:
-            settings.data_dir.mkdir(parents=True, exist_ok=True)
+            _make_folder(settings.data_dir)
             self.reader = _sqlite_engine(self.url, "BEGIN")
             self.writer = _sqlite_engine(self.url, "BEGIN IMMEDIATE")
             self.tracker = _sqlite_engine(tracking_url(self.url), "BEGIN IMMEDIATE")
@@ -84,20 +84,20 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """A session for looking; what is written in it is thrown away."""
-        with _told_plainly(), Session(self.reader) as session:
+        with told_plainly(), Session(self.reader) as session:
             yield session
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
         """A session for one use case: committed at the end, rolled back when anything is raised."""
-        with _told_plainly(), Session(self.writer, expire_on_commit=False) as session:
+        with told_plainly(), Session(self.writer, expire_on_commit=False) as session:
             yield session
             session.commit()
 
     @contextmanager
     def tracking(self) -> Iterator[Session]:
         """As ``writing``, for the tables of opens and clicks."""
-        with _told_plainly(), Session(self.tracker, expire_on_commit=False) as session:
+        with told_plainly(), Session(self.tracker, expire_on_commit=False) as session:
             yield session
             session.commit()
 
@@ -125,6 +125,8 @@ def lock_keys(session: Session, keys: Sequence[bytes], *, shared_names: Sequence
     things like "any stop-all" that an exclusive holder changes. On SQLite the one writer is the lock.
     """
     if is_sqlite(session):
+        # The transaction begins here at the latest, and with it our turn as the one writer.
+        session.connection()
         return
     numbers = sorted({int.from_bytes(key[:8], "big", signed=True) for key in keys})
     shared = sorted({_name_number(name) for name in shared_names})
@@ -144,12 +146,15 @@ def lock_keys(session: Session, keys: Sequence[bytes], *, shared_names: Sequence
 
 def lock_name(session: Session, name: str) -> None:
     """Take a named lock for ourselves until the commit; the other side of ``shared_names``."""
-    if not is_sqlite(session):
+    if is_sqlite(session):
+        session.connection()
+    else:
         session.execute(sa.text("SELECT pg_advisory_xact_lock(:n)"), {"n": _name_number(name)})
 
 
 @contextmanager
-def _told_plainly() -> Iterator[None]:
+def told_plainly() -> Iterator[None]:
+    """Turn a database that can't be used into Unavailable, in words."""
     # Only what a person can do something about is translated; a mistake of ours keeps its own name.
     try:
         yield
@@ -198,6 +203,17 @@ def _sqlite_engine(url: str, begin: str) -> sa.Engine:
 def sqlite_path(url: str) -> Path:
     """The file behind a SQLite URL."""
     return Path(sa.make_url(url).database or "")
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        # It will hold addresses, which are nobody else's business on this machine.
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise Unavailable(
+            f"Can't make the folder {folder}: {error.strerror}. "
+            "Choose another one with PREFCENTRE_HOME or PREFCENTRE_DATABASE_URL."
+        ) from error
 
 
 def _name_number(name: str) -> int:

@@ -216,7 +216,7 @@ class Settings(BaseSettings):
     def data_dir(self) -> Path:
         """Where files of ours live: beside the SQLite database, or ``var`` in the home folder."""
         if self.is_sqlite:
-            return Path(urlsplit(self.database_url).path.removeprefix("/")).resolve().parent
+            return Path(self.database_url.removeprefix("sqlite:///")).parent
         return self.home / "var"
 
     @property
@@ -301,7 +301,7 @@ def _home() -> Path:
 def _resolve_sqlite(url: str, home: Path) -> str:
     if not url.startswith("sqlite"):
         return url.replace("postgres://", "postgresql://", 1)
-    path = urlsplit(url).path.removeprefix("/")
-    if not path:
+    path = url.partition(":///")[2]
+    if not path or path == ":memory:" or "?" in path:
         raise ValueError("database_url: name a file, such as sqlite:///var/prefcentre.db")
     return f"sqlite:///{home / path}"

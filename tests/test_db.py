@@ -1,0 +1,228 @@
+import threading
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from sqlmodel import Session, col
+
+from prefcentre import db as database
+from prefcentre.context import Context
+from prefcentre.db import Database, tracking_url
+from prefcentre.delivery.models import Lease
+from prefcentre.errors import Unavailable
+from prefcentre.settings import Settings
+from prefcentre.tracking.models import HitClass, TrackingEvent, TrackingKind
+
+
+def leases(context: Context) -> list[str]:
+    with context.db.reading() as session:
+        return sorted(session.scalars(sa.select(col(Lease.name))))
+
+
+def lease(context: Context, name: str) -> Lease:
+    return Lease(name=name, owner="test", expires_at=context.clock.now())
+
+
+def test_what_is_written_is_kept(any_context: Context) -> None:
+    with any_context.db.writing() as session:
+        session.add(lease(any_context, "kept"))
+    assert leases(any_context) == ["kept"]
+
+
+def test_an_error_takes_everything_back(any_context: Context) -> None:
+    def write_and_fail() -> None:
+        with any_context.db.writing() as session:
+            session.add(lease(any_context, "lost"))
+            session.flush()
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        write_and_fail()
+    assert leases(any_context) == []
+
+
+def test_what_is_written_while_reading_is_thrown_away(any_context: Context) -> None:
+    with any_context.db.reading() as session:
+        session.add(lease(any_context, "lost"))
+        session.flush()
+    assert leases(any_context) == []
+
+
+def test_a_value_that_no_enum_has_is_refused_by_the_database(any_context: Context) -> None:
+    with pytest.raises(sa.exc.IntegrityError), any_context.db.tracking() as session:
+        session.execute(
+            sa.text(
+                "INSERT INTO tracking_event (campaign_id, delivery_id, kind, at, hit_class, reason) "
+                "VALUES (1, 1, 'stare', '2026-11-02 10:00:00', 'human', '')"
+            )
+        )
+
+
+def test_times_come_back_aware_and_in_utc(any_context: Context) -> None:
+    with any_context.db.writing() as session:
+        session.add(lease(any_context, "timed"))
+    with any_context.db.reading() as session:
+        found = session.get_one(Lease, "timed")
+        assert found.expires_at == any_context.clock.now()
+        assert found.expires_at.utcoffset() is not None
+
+
+def test_a_time_without_a_zone_is_refused(any_context: Context) -> None:
+    naive = any_context.clock.now().replace(tzinfo=None)
+    with pytest.raises(sa.exc.StatementError), any_context.db.writing() as session:
+        session.add(Lease(name="naive", owner="test", expires_at=naive))
+
+
+@pytest.mark.parametrize(
+    ("pragma", "value"),
+    [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1), ("secure_delete", 1)],
+)
+def test_sqlite_is_set_to_lose_nothing(context: Context, pragma: str, value: object) -> None:
+    for engine in (context.db.reader, context.db.writer, context.db.tracker):
+        with engine.connect() as connection:
+            assert connection.exec_driver_sql(f"PRAGMA {pragma}").scalar() == value
+
+
+def test_on_sqlite_a_reader_sees_nothing_half_done_and_does_not_wait(context: Context) -> None:
+    with context.db.writing() as session:
+        session.add(lease(context, "half done"))
+        session.flush()
+        assert leases(context) == []
+    assert leases(context) == ["half done"]
+
+
+def test_on_sqlite_a_write_takes_its_turn_when_it_begins(context: Context) -> None:
+    context.db.writer.dispose()
+    other = sa.create_engine(context.db.url, connect_args={"timeout": 0})
+    with context.db.writing() as session:
+        session.execute(sa.text("SELECT 1"))
+        with pytest.raises(sa.exc.OperationalError, match="locked"), other.connect() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+    other.dispose()
+
+
+def test_hits_have_a_file_of_their_own_that_no_sender_locks(context: Context) -> None:
+    hit = TrackingEvent(
+        campaign_id=1, delivery_id=2, kind=TrackingKind.OPEN, at=context.clock.now(), hit_class=HitClass.HUMAN, reason=""
+    )  # fmt: skip
+    with context.db.writing() as sender, context.db.tracking() as session:
+        sender.add(lease(context, "busy"))
+        sender.flush()
+        session.add(hit)
+    assert Path(tracking_url(context.db.url).removeprefix("sqlite:///")).exists()
+    with context.db.tracking() as session:
+        assert session.scalar(sa.select(sa.func.count()).select_from(TrackingEvent)) == 1
+
+
+def test_on_postgresql_everything_is_one_database(pg_context: Context) -> None:
+    assert pg_context.db.reader is pg_context.db.writer is pg_context.db.tracker
+
+
+def waits_for(context: Context, first: object, second: object) -> bool:
+    """Whether a second session has to wait for the end of the first to take its lock."""
+    got_it = threading.Event()
+
+    def take() -> None:
+        with context.db.writing() as session:
+            second(session)  # type: ignore[operator]
+            got_it.set()
+
+    with context.db.writing() as session:
+        first(session)  # type: ignore[operator]
+        thread = threading.Thread(target=take)
+        thread.start()
+        waited = not got_it.wait(0.5)
+    thread.join()
+    assert got_it.is_set()
+    return waited
+
+
+ADA, BEN = b"ada" * 5 + b"!", b"ben" * 5 + b"!"
+
+
+def keys(*found: bytes, shared: tuple[str, ...] = ()) -> object:
+    return lambda session: database.lock_keys(session, found, shared_names=shared)
+
+
+def name(found: str) -> object:
+    return lambda session: database.lock_name(session, found)
+
+
+def test_who_decides_about_the_same_person_waits(any_context: Context) -> None:
+    assert waits_for(any_context, keys(ADA), keys(BEN, ADA))
+
+
+def test_on_postgresql_other_people_do_not_wait(pg_context: Context) -> None:
+    assert not waits_for(pg_context, keys(ADA), keys(BEN))
+
+
+def test_who_adds_a_domain_waits_for_all_gates_and_they_for_it(pg_context: Context) -> None:
+    gate = keys(ADA, shared=("domains",))
+    assert waits_for(pg_context, gate, name("domains"))
+    assert waits_for(pg_context, name("domains"), gate)
+
+
+def test_gates_for_different_people_do_not_wait_for_each_other(pg_context: Context) -> None:
+    gate = keys(ADA, shared=("domains",))
+    assert not waits_for(pg_context, gate, keys(BEN, shared=("domains",)))
+
+
+def test_locks_in_any_order_end_in_no_circle(pg_context: Context) -> None:
+    done = []
+
+    def take(*order: bytes) -> None:
+        for _ in range(30):
+            with pg_context.db.writing() as session:
+                database.lock_keys(session, order)
+        done.append(order)
+
+    threads = [threading.Thread(target=take, args=order) for order in ((ADA, BEN), (BEN, ADA))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(done) == 2
+
+
+def test_no_keys_lock_nothing(any_context: Context) -> None:
+    with any_context.db.writing() as session:
+        database.lock_keys(session, [])
+        assert database.is_sqlite(session) is any_context.db.is_sqlite
+
+
+def test_a_database_without_tables_names_the_command_that_makes_them(home: Path) -> None:
+    db = Database(Settings(home=home))
+    with pytest.raises(Unavailable, match="db upgrade"), db.reading() as session:
+        session.execute(sa.select(Lease))
+    db.close()
+
+
+def test_a_server_that_does_not_answer_is_told_without_a_stack_of_causes() -> None:
+    db = Database(Settings(database_url="postgresql://nobody@127.0.0.1:1/news"))
+    with pytest.raises(Unavailable, match="does not answer"), db.reading() as session:
+        session.execute(sa.text("SELECT 1"))
+    db.close()
+
+
+def test_a_folder_that_can_not_be_made_is_told_with_a_way_out(home: Path) -> None:
+    (home / "var").write_text("a file is in the way")
+    with pytest.raises(Unavailable, match="PREFCENTRE_HOME"):
+        Database(Settings(home=home))
+
+
+def test_the_folder_of_the_database_is_nobody_elses_business(home: Path) -> None:
+    Database(Settings(home=home)).close()
+    assert (home / "var").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_mistake_of_ours_keeps_its_own_name(pg_context: Context) -> None:
+    with (
+        pytest.raises(sa.exc.ProgrammingError, match="SELEKT"),
+        pg_context.db.reading() as session,
+    ):
+        session.execute(sa.text("SELEKT 1"))
+
+
+def test_reading_gives_a_session_of_sqlmodel(any_context: Context) -> None:
+    with any_context.db.reading() as session:
+        assert isinstance(session, Session)
