@@ -1,8 +1,8 @@
 """Every question and statement about people and their keys."""
 
 import secrets
+import struct
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -83,14 +83,13 @@ def next_ids(session: Session, count: int) -> list[int]:
     return list(range(highest + 1, highest + count + 1))
 
 
-def random_public_id() -> int:
-    """A public id for one person."""
-    return rules.public_id(random_group(), secrets.randbits(32))
-
-
-def random_group() -> int:
-    """31 bits that people of one batch share in their public ids."""
-    return secrets.randbits(31)
+def random_public_ids(count: int) -> list[int]:
+    """New public ids that share their upper half, in rising order."""
+    group, numbers = secrets.randbits(31), set[int]()
+    while len(numbers) < count:
+        drawn = secrets.token_bytes(4 * (count - len(numbers)))
+        numbers.update(number for (number,) in struct.iter_unpack(">I", drawn))
+    return [rules.public_id(group, number) for number in sorted(numbers)]
 
 
 def insert_people(
@@ -109,20 +108,24 @@ def insert_keys(
     )
 
 
-def update_person(
-    session: Session, subscriber_id: int, values: dict[str, Any], at: datetime
+def update_people(
+    session: Session, columns: tuple[str, ...], rows: Sequence[tuple[Any, ...]]
 ) -> None:
-    """Change these columns of one person."""
-    session.execute(
-        sa.update(_TABLE).where(_TABLE.c.id == subscriber_id).values(**values, updated_at=at)
-    )
+    """Change these columns of many people; each row ends with the person's id."""
+    changed: dict[str, sa.BindParameter[Any]] = {
+        name: sa.bindparam(f"new_{name}") for name in columns
+    }
+    statement = sa.update(_TABLE).where(_TABLE.c.id == sa.bindparam("of")).values(changed)
+    names = [*(f"new_{name}" for name in columns), "of"]
+    session.connection().execute(statement, [dict(zip(names, row, strict=True)) for row in rows])
 
 
-def delete_keys(session: Session, subscriber_id: int, kind: LookupKind) -> None:
-    """Take away the keys of an address or number that the person no longer has."""
-    session.execute(
-        sa.delete(_KEYS).where(_KEYS.c.subscriber_id == subscriber_id, _KEYS.c.kind == kind)
-    )
+def delete_keys(session: Session, subscriber_ids: Sequence[int], kind: LookupKind) -> None:
+    """Take away the keys of an address or number that these people no longer have."""
+    if subscriber_ids:
+        session.execute(
+            sa.delete(_KEYS).where(_KEYS.c.subscriber_id.in_(subscriber_ids), _KEYS.c.kind == kind)
+        )
 
 
 def _having(

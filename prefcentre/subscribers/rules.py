@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from prefcentre.addresses import Address
@@ -34,6 +35,7 @@ class Person:
     phone: str | None = None
     profile: dict[str, str] = field(default_factory=dict)
     attributes: dict[str, Any] = field(default_factory=dict)
+    keys: list[Keyed] = field(default_factory=list)
 
 
 def phone_number(text: str) -> str:
@@ -55,8 +57,13 @@ def consent_ref(lookup: LookupKeys, public_id: int) -> bytes:
     The first four bytes come from the upper half of the id, which people who are brought in together share, so they
     lie together in the indexes as well. At a million people that makes an import twice as fast.
     """
-    group = lookup.newest(LookupKind.SUBSCRIBER, f"group:{public_id >> _GROUP_BITS}")
-    return group[:4] + lookup.newest(LookupKind.SUBSCRIBER, str(public_id))[4:]
+    group = _group_part(lookup, public_id >> _GROUP_BITS)
+    return group + lookup.newest(LookupKind.SUBSCRIBER, str(public_id))[4:]
+
+
+@lru_cache(maxsize=16)
+def _group_part(lookup: LookupKeys, group: int) -> bytes:
+    return lookup.newest(LookupKind.SUBSCRIBER, f"group:{group}")[:4]
 
 
 def public_id(group: int, number: int) -> int:
@@ -68,7 +75,7 @@ def keys(lookup: LookupKeys, email: Address | None, phone: str | None) -> list[K
     """Every key that a person with this address and number is found by, newest first."""
     found: list[Keyed] = []
     if email is not None:
-        domains = lookup.all(LookupKind.DOMAIN, email.domain)
+        domains = domain_keys(lookup, email.domain)
         found += [
             Keyed(version, LookupKind.EMAIL, key, domain)
             for (version, key), domain in zip(
@@ -81,6 +88,12 @@ def keys(lookup: LookupKeys, email: Address | None, phone: str | None) -> list[K
             for version, key in lookup.by_version(LookupKind.PHONE, phone)
         ]
     return found
+
+
+@lru_cache(maxsize=4096)
+def domain_keys(lookup: LookupKeys, domain: str) -> list[bytes]:
+    """The hashes of a domain; a list has few domains and many people, so they are kept."""
+    return lookup.all(LookupKind.DOMAIN, domain)
 
 
 def changes(known: Mapping[str, Any], person: Person) -> dict[str, Any]:

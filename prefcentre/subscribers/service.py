@@ -1,5 +1,6 @@
 """Find people, add them, and bring many in at once."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlmodel import Session
@@ -9,8 +10,27 @@ from prefcentre.addresses import Address
 from prefcentre.context import Context
 from prefcentre.errors import InvalidInput, Refused
 from prefcentre.lookup import LookupKind
-from prefcentre.subscribers import queries, rules
+from prefcentre.subscribers import many, queries, rules
+from prefcentre.subscribers.many import Outcome, Record, Rehearsal, Settled
 from prefcentre.subscribers.models import Subscriber
+from prefcentre.subscribers.rules import PROFILE, Person, phone_number
+
+__all__ = [
+    "PROFILE",
+    "Outcome",
+    "Person",
+    "Record",
+    "Rehearsal",
+    "Settled",
+    "Subscriber",
+    "add",
+    "bring_in",
+    "by_public_id",
+    "find",
+    "keys_of",
+    "person",
+    "phone_number",
+]
 
 _NAMES = {LookupKind.EMAIL: "e-mail address", LookupKind.PHONE: "phone number"}
 
@@ -52,7 +72,7 @@ def add(
     keys = rules.keys(context.lookup, address, number)
     _refuse_taken(session, context, address, number)
     now = context.clock.now()
-    public_id = queries.random_public_id()
+    (public_id,) = queries.random_public_ids(1)
     person = Subscriber(
         public_id=public_id,
         consent_ref=rules.consent_ref(context.lookup, public_id),
@@ -67,6 +87,36 @@ def add(
         setattr(person, name, value)
     queries.insert(session, person, keys)
     return person
+
+
+def person(
+    context: Context,
+    *,
+    email: str = "",
+    phone: str = "",
+    profile: dict[str, str] | None = None,
+    attributes: dict[str, Any] | None = None,
+) -> Person:
+    """Check facts about somebody and find the keys they are known by; stores nothing.
+
+    Raises InvalidAddress or InvalidInput for an address or number that can't be used.
+    """
+    address = addresses.parse(email) if email else None
+    number = rules.phone_number(phone) if phone else None
+    keys = rules.keys(context.lookup, address, number)
+    return Person(address, number, profile or {}, attributes or {}, keys)
+
+
+def bring_in(
+    session: Session, context: Context, people: Sequence[Person], rehearsal: Rehearsal | None = None
+) -> list[Settled]:
+    """Add or update many people, each of whom has an address or a number, and say what became of each, in order.
+
+    One address is one subscriber: people are matched by their keys of all versions, a later one in ``people`` sees
+    what an earlier one brought, and an empty value never wipes out a known one. Refuses (as an outcome, not an error)
+    a number that belongs to somebody with another address. With a rehearsal nothing is written. Grants nothing.
+    """
+    return many.bring_in(session, context, people, rehearsal)
 
 
 def _refuse_taken(
