@@ -28,8 +28,14 @@ from prefcentre.migrations import runner
 from prefcentre.settings import Settings
 from prefcentre.testing import FrozenClock, RecordingSmtpServer
 from prefcentre.testing.makers import Cast, make_cast
+from tests.postfix.rights import may_be_root
 
 PUBLIC_URL = "https://news.example.com"
+
+
+def pytest_report_header() -> str:
+    """Say it when something is left out."""
+    return "postfix: " + ("tested" if may_be_root() else "NOT tested, it needs root or sudo")
 
 
 # --- settings -------------------------------------------------------------------------------

@@ -1,0 +1,139 @@
+"""A Postfix of our own: its configuration, queue and log in a scratch folder, on a free port of 127.0.0.1."""
+
+import os
+import pwd
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from prefcentre.testing import RecordingSmtpServer
+from tests.installation import eventually, free_port
+from tests.postfix.rights import may_be_root
+
+PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+
+MAIN = """\
+compatibility_level = 3.6
+queue_directory = {folder}/queue
+data_directory = {folder}/data
+command_directory = /usr/sbin
+daemon_directory = {daemons}
+mail_owner = postfix
+setgid_group = postdrop
+maillog_file = {folder}/mail.log
+maillog_file_prefixes = {folder}
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+myhostname = mx.test.example
+mydestination =
+mynetworks = 127.0.0.0/8
+local_recipient_maps =
+alias_maps =
+alias_database =
+default_transport = smtp:[127.0.0.1]:{sink}
+smtp_host_lookup = native
+disable_dns_lookups = yes
+smtpd_recipient_restrictions =
+    check_recipient_access inline:{{ {{ gone@example.org = 550 5.1.1 no such user }} }},
+    check_recipient_access inline:{{ {{ later@example.org = 451 4.2.1 not now }} }},
+    permit_mynetworks, reject
+"""
+SERVICES = """\
+127.0.0.1:{port} inet n - n - - smtpd
+postlog unix-dgram n - n - 1 postlogd
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+tlsmgr unix - - n 1000? 1 tlsmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+verify unix - - n - 1 verify
+flush unix n - n 1000? 0 flush
+proxymap unix - - n - - proxymap
+smtp unix - - n - - smtp
+error unix - - n - - error
+retry unix - - n - - error
+anvil unix - - n - 1 anvil
+scache unix - - n - 1 scache
+"""
+
+
+if not may_be_root():
+    # The header of the test run says so.
+    collect_ignore_glob = ["test_*.py"]
+
+
+@dataclass(frozen=True)
+class Postfix:
+    """A running Postfix that hands everything on to ``sink``."""
+
+    port: int
+    sink: RecordingSmtpServer
+    log: Path
+
+    @property
+    def url(self) -> str:
+        """What to set as PREFCENTRE_SMTP_URL."""
+        return f"smtp://127.0.0.1:{self.port}"
+
+
+@pytest.fixture
+def postfix(smtpd: RecordingSmtpServer) -> Iterator[Postfix]:
+    # Postfix's own user has to reach its folder, so it can't lie in the private one of the test.
+    folder = Path(tempfile.mkdtemp(prefix="prefcentre-postfix-"))
+    folder.chmod(0o755)
+    port = free_port()
+    _write_configuration(folder, port, smtpd.port)
+    root = [] if os.geteuid() == 0 else ["sudo", "-n"]
+    command = [*root, "postfix", "-c", str(folder / "etc")]
+    process = subprocess.Popen(
+        [*command, "start-fg"],
+        env=os.environ | {"PATH": PATH},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        eventually(lambda: process.poll() is not None or _greets(port))
+        assert process.poll() is None, _read(folder / "mail.log")
+        yield Postfix(port, smtpd, folder / "mail.log")
+    finally:
+        subprocess.run([*command, "stop"], env=os.environ | {"PATH": PATH}, check=False)
+        process.wait(30)
+        subprocess.run([*root, "rm", "-rf", str(folder)], check=True)
+
+
+def _write_configuration(folder: Path, port: int, sink: int) -> None:
+    for name in ("etc", "queue", "data"):
+        (folder / name).mkdir()
+    if os.geteuid() == 0:
+        os.chown(folder / "data", pwd.getpwnam("postfix").pw_uid, -1)
+    else:
+        subprocess.run(["sudo", "-n", "chown", "postfix", str(folder / "data")], check=True)
+        subprocess.run(["sudo", "-n", "chown", "-R", "root", str(folder / "queue")], check=True)
+    daemons = next(
+        path
+        for path in ("/usr/lib/postfix/sbin", "/usr/libexec/postfix", "/usr/lib/postfix")
+        if Path(path, "master").exists()
+    )
+    main = MAIN.format(folder=folder, daemons=daemons, sink=sink)
+    (folder / "etc" / "main.cf").write_text(main)
+    (folder / "etc" / "master.cf").write_text(SERVICES.format(port=port))
+
+
+def _greets(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+            return connection.recv(3) == b"220"
+    except OSError:
+        return False
+
+
+def _read(path: Path) -> str:
+    return path.read_text() if path.exists() else "no log"
