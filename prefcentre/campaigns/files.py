@@ -39,7 +39,7 @@ class Frame:
     name: str
     body: str
     body_format: BodyFormat
-    text: str | None = None
+    text: str
     subject: str | None = None
 
 
@@ -151,13 +151,8 @@ def read_frame(settings: Settings, name: str) -> Frame:
         raise ContentError(
             "A template is written in MJML or HTML, not Markdown.", file=f"{label}/body.md"
         )
-    return Frame(
-        name,
-        body,
-        body_format,
-        _read_optional(folder / "body.txt", label),
-        _read_optional(folder / "subject.txt", label),
-    )
+    text_part = _read(folder / "body.txt", f"{label}/body.txt")
+    return Frame(name, body, body_format, text_part, _read_optional(folder / "subject.txt", label))
 
 
 def _source_from(
