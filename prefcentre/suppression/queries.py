@@ -1,0 +1,122 @@
+"""All SQL on suppression entries."""
+
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import Session, SQLModel, col
+
+from prefcentre.lookup import LookupKind
+from prefcentre.reasons import Reason
+from prefcentre.subscribers.models import SubscriberKey
+from prefcentre.suppression.models import Suppression
+
+_TABLE: sa.Table = SQLModel.metadata.tables["suppression"]
+_WALK_IN_PARTS_OF = 2_000
+# SQLite takes no more values than this in one statement.
+_MOST_VALUES = 30_000
+
+
+def standing(session: Session, keys: Collection[bytes]) -> list[sa.Row[Any]]:
+    """Entries of these keys that nobody lifted, those that have run out included; shorter than whole rows."""
+    columns = _TABLE.c
+    found: list[sa.Row[Any]] = []
+    for part in _parts(list(keys)):
+        found += session.execute(
+            sa.select(columns.id, columns.key, columns.scope, columns.reason, columns.until).where(
+                columns.key.in_(part), columns.lifted_at.is_(None)
+            )
+        ).all()
+    return found
+
+
+def active(session: Session, keys: Collection[bytes], now: datetime) -> list[Suppression]:
+    statement = sa.select(Suppression).where(col(Suppression.key).in_(keys), _is_active(now))
+    return list(session.execute(statement).scalars())
+
+
+def active_reasons(
+    session: Session, keys: Collection[bytes], scopes: Collection[str], now: datetime
+) -> set[Reason]:
+    statement = sa.select(col(Suppression.reason)).where(
+        col(Suppression.key).in_(keys), col(Suppression.scope).in_(scopes), _is_active(now)
+    )
+    return set(session.execute(statement).scalars())
+
+
+def times_lifted_by(
+    session: Session, keys: Collection[bytes], scope: str, reason: Reason, by: str
+) -> int:
+    statement = sa.select(sa.func.count()).where(
+        col(Suppression.key).in_(keys),
+        col(Suppression.scope) == scope,
+        col(Suppression.reason) == reason,
+        col(Suppression.lifted_by) == by,
+    )
+    return int(session.execute(statement).scalar_one())
+
+
+def lift(session: Session, entry_ids: Collection[int], at: datetime, by: str, note: str) -> None:
+    for part in _parts(list(entry_ids)):
+        session.connection().execute(
+            sa.update(_TABLE)
+            .where(_TABLE.c.id.in_(part))
+            .values(lifted_at=at, lifted_by=by, lift_note=note)
+        )
+
+
+def add(session: Session, rows: Sequence[dict[str, Any]]) -> None:
+    session.connection().execute(sa.insert(_TABLE), rows)
+
+
+def walk_active(session: Session, now: datetime) -> Iterator[sa.Row[Any]]:
+    """All active entries in the order they were made, a part at a time."""
+    columns = _TABLE.c
+    statement = (
+        sa.select(
+            columns.key_version,
+            columns.key,
+            columns.scope,
+            columns.reason,
+            columns.at,
+            columns.until,
+        )
+        .where(_is_active(now))
+        .order_by(columns.id)
+    )
+    return iter(session.execute(statement, execution_options={"yield_per": _WALK_IN_PARTS_OF}))
+
+
+def counts(session: Session, now: datetime) -> list[tuple[Reason, str, int]]:
+    """How many entries are active, by reason and scope."""
+    statement = (
+        sa.select(_TABLE.c.reason, _TABLE.c.scope, sa.func.count())
+        .where(_is_active(now))
+        .group_by(_TABLE.c.reason, _TABLE.c.scope)
+    )
+    return [(row[0], row[1], row[2]) for row in session.execute(statement)]
+
+
+def newest(session: Session, now: datetime, limit: int) -> list[Suppression]:
+    statement = sa.select(Suppression).where(_is_active(now))
+    newest_first = statement.order_by(col(Suppression.id).desc()).limit(limit)
+    return list(session.execute(newest_first).scalars())
+
+
+def keys_in_domains(session: Session, domain_keys: Collection[bytes]) -> list[bytes]:
+    """The e-mail keys of everybody we hold in these domains."""
+    statement = sa.select(col(SubscriberKey.key)).where(
+        col(SubscriberKey.kind) == LookupKind.EMAIL, col(SubscriberKey.domain_key).in_(domain_keys)
+    )
+    return list(session.execute(statement).scalars())
+
+
+def _is_active(now: datetime) -> sa.ColumnElement[bool]:
+    return sa.and_(
+        _TABLE.c.lifted_at.is_(None), sa.or_(_TABLE.c.until.is_(None), _TABLE.c.until > now)
+    )
+
+
+def _parts(values: list[Any]) -> Iterator[list[Any]]:
+    return (values[at : at + _MOST_VALUES] for at in range(0, len(values), _MOST_VALUES))
