@@ -1,10 +1,15 @@
+import signal
 import smtplib
+import socket
 import ssl
+import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from prefcentre.testing import Offer, RecordingSmtpServer
+from prefcentre.testing import Act, Fault, Offer, RecordingSmtpServer, Stage
 
 MAIL = b"Subject: Hello\r\n\r\n.dotted\r\nlast\r\n"
 
@@ -118,3 +123,74 @@ def test_messages_are_written_to_a_file_at_once(tmp_path: Path) -> None:
     with RecordingSmtpServer(log=log) as server:
         send(server, "ada@example.org")
         assert '"ada@example.org"' in log.read_text()
+
+
+PIPELINED = (
+    b"EHLO x\r\n"
+    b"MAIL FROM:<a@example.com> BODY=8BITMIME\r\nRCPT TO:<ada@example.org>\r\nDATA\r\n"
+    b"one\r\n.\r\n"
+    b"MAIL FROM:<b@example.com>\r\nRCPT TO:<ben@example.org>\r\nDATA\r\n.\r\nQUIT\r\n"
+)
+
+
+def talk(server: RecordingSmtpServer, words: bytes) -> list[bytes]:
+    """Say everything at once and hear the answers until the server hangs up."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall(words)
+        heard = b""
+        # A server that hangs up on what it has not read tears the connection down.
+        with suppress(ConnectionResetError):
+            while more := connection.recv(4096):
+                heard += more
+    return [line[:3] for line in heard.splitlines() if line[3:4] == b" "]
+
+
+def test_commands_that_come_at_once_are_answered_one_by_one() -> None:
+    with RecordingSmtpServer() as server:
+        answers = talk(server, PIPELINED)
+        assert answers == b"220 250 250 250 354 250 250 250 354 250 221".split()
+        assert [(mail.rcpt_to, mail.data) for mail in server.messages] == [
+            ("ada@example.org", b"one\r\n"),
+            ("ben@example.org", b""),
+        ]
+        assert server.messages[0].options == ("BODY=8BITMIME",)
+        assert server.pipelined_uninvited == 0
+
+
+def test_commands_that_come_uninvited_are_noticed() -> None:
+    with RecordingSmtpServer(offer=Offer(pipelining=False)) as server:
+        talk(server, PIPELINED)
+        assert server.pipelined_uninvited > 0
+
+
+@pytest.mark.parametrize("stage", set(Stage) - {Stage.STARTTLS, Stage.AUTH, Stage.RSET})
+def test_a_fault_happens_at_its_stage(stage: Stage) -> None:
+    before = {
+        Stage.CONNECT: 0,
+        Stage.EHLO: 1,
+        Stage.MAIL: 2,
+        Stage.RCPT: 3,
+        Stage.DATA: 4,
+        Stage.DOT: 5,
+        Stage.RECORDED: 5,
+        Stage.QUIT: 10,
+    }
+    with RecordingSmtpServer() as server:
+        server.faults.append(Fault(stage, Act.DROP))
+        assert len(talk(server, PIPELINED)) == before[stage]
+        kept = {Stage.RECORDED: 1, Stage.QUIT: 2}.get(stage, 0)
+        assert len(server.messages) == kept
+
+
+def test_the_server_runs_from_the_command_line(tmp_path: Path) -> None:
+    log = tmp_path / "mails.jsonl"
+    command = [sys.executable, "-m", "prefcentre.testing", "smtpd", "--log", str(log)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    port = int(process.stdout.readline().strip().rpartition(":")[2])
+    with smtplib.SMTP("127.0.0.1", port) as client:
+        client.sendmail("news@example.com", ["ada@example.org"], MAIL)
+    assert "last" in log.read_text()
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate(timeout=10)[0] == "1 messages\n"
+    assert process.returncode == 0
