@@ -1,0 +1,68 @@
+"""All statements about choices and undo tokens."""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlmodel import Session, col
+
+from prefcentre.preferences.models import Preference, UndoToken
+from prefcentre.subscribers.models import SubscriberKey
+
+
+def limits_of(session: Session, subscriber_id: int) -> Preference | None:
+    """What one person chose for all topics at once, or None when they never did."""
+    return session.get(Preference, subscriber_id)
+
+
+def keys_with_versions(session: Session, subscriber_id: int) -> list[tuple[str, bytes]]:
+    """Every key of a person's address and number, each with the version of its lookup key."""
+    rows = session.execute(
+        sa.select(col(SubscriberKey.key_version), col(SubscriberKey.key)).where(
+            col(SubscriberKey.subscriber_id) == subscriber_id
+        )
+    )
+    return [(version, key) for version, key in rows]
+
+
+def keys_that_may_forbid(session: Session, subscriber_id: int) -> list[bytes]:
+    """A person's keys and those of their domains: entries about any of them are about the person."""
+    rows = session.execute(
+        sa.select(col(SubscriberKey.key), col(SubscriberKey.domain_key)).where(
+            col(SubscriberKey.subscriber_id) == subscriber_id
+        )
+    )
+    return [key for row in rows for key in row if key]
+
+
+def add_undo(session: Session, undo: UndoToken) -> None:
+    """Keep what an undo would put back."""
+    session.add(undo)
+    session.flush()
+
+
+def take_undo(
+    session: Session, token_hash: bytes, subscriber_id: int, now: datetime
+) -> UndoToken | None:
+    """Use a token up, or None when it is not this person's, was used, or is too old."""
+    # Two presses at the same moment: the row count says which of them was first.
+    taken = session.execute(
+        sa.update(UndoToken)
+        .where(
+            col(UndoToken.token_hash) == token_hash,
+            col(UndoToken.subscriber_id) == subscriber_id,
+            col(UndoToken.used_at).is_(None),
+            col(UndoToken.expires_at) > now,
+        )
+        .values(used_at=now)
+        .execution_options(synchronize_session=False)
+    )
+    return session.get(UndoToken, token_hash) if taken.rowcount == 1 else None  # type: ignore[attr-defined]
+
+
+def forget_old_undo(session: Session, subscriber_id: int, now: datetime) -> None:
+    """Remove this person's tokens that are of no use any more."""
+    session.execute(
+        sa.delete(UndoToken).where(
+            col(UndoToken.subscriber_id) == subscriber_id, col(UndoToken.expires_at) <= now
+        )
+    )

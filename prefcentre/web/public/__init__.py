@@ -1,0 +1,27 @@
+"""The pages behind the links in mails: unsubscribe, preferences, tracking, view, why; and the front page.
+
+Owns no table. Works without scripts and cookies; a GET changes nothing that a person chose.
+"""
+
+from flask import Blueprint, Flask
+
+from prefcentre.context import Context
+from prefcentre.web import assets, errors, headers
+from prefcentre.web.public import preferences, reading, requests, site, tracking, unsubscribe
+
+
+def blueprint(context: Context) -> Blueprint:
+    """All public pages."""
+    pages = Blueprint("public", __name__, template_folder="../templates")
+    pages.before_request(requests.limit_body)
+    for part in (site, unsubscribe, preferences, reading, tracking):
+        part.declare(pages, context)
+    return pages
+
+
+def register(app: Flask, context: Context) -> None:
+    """Everything that the public pages need, in the right order: headers, error pages, style sheet, pages."""
+    headers.register(app, context.settings)
+    errors.register(app)
+    assets.register(app, context.settings)
+    app.register_blueprint(blueprint(context))

@@ -1,0 +1,85 @@
+"""The unsubscribe page: GET shows what would stop, POST stops it, for people and for mail programs (RFC 8058)."""
+
+from flask import Blueprint, render_template, request
+from flask.typing import ResponseReturnValue
+
+from prefcentre.context import Context
+from prefcentre.delivery import service as delivery
+from prefcentre.preferences import service
+from prefcentre.preferences.service import Done, Method
+from prefcentre.tokens import LinkToken, TokenKind
+from prefcentre.web.public import oneclick, words
+from prefcentre.web.public.requests import preferences_path, route, visit, zone_of
+
+
+def declare(pages: Blueprint, context: Context) -> None:
+    """Add the addresses of this module."""
+    route(pages, "GET", "/u/<text>", show, context)
+    route(pages, "POST", "/u/<text>", act, context)
+
+
+def show(context: Context, text: str) -> ResponseReturnValue:
+    """What the link stops, with a button."""
+    return _question(context, context.signer.read(TokenKind.UNSUBSCRIBE, text))
+
+
+def act(context: Context, text: str) -> ResponseReturnValue:
+    """Stop the topic, or everything, or take the stop back; whatever else is sent changes nothing (D3)."""
+    token = context.signer.read(TokenKind.UNSUBSCRIBE, text)
+    form = oneclick.fields(request.get_data(parse_form_data=False))
+    if oneclick.is_one_click(form):
+        return _stop(context, token, Method.ONE_CLICK)
+    match form:
+        case {"undo": undo}:
+            return _undo(context, token, undo)
+        case {"stop": "everything"}:
+            return _stop(context, token, Method.UNSUBSCRIBE_PAGE, everything=True)
+        case {"stop": "topic"}:
+            return _stop(context, token, Method.UNSUBSCRIBE_PAGE)
+    return _question(context, token, unclear=True), 400
+
+
+def _question(context: Context, token: LinkToken, *, unclear: bool = False) -> str:
+    with context.db.reading() as session:
+        topic = service.topic_of(session, token)
+        person = service.person_of(session, token)
+    return render_template(
+        "public/unsubscribe.html",
+        topic=topic.name if topic else None,
+        preferences=preferences_path(context, token) if person else None,
+        unclear=unclear,
+    )
+
+
+def _stop(
+    context: Context, token: LinkToken, method: Method, *, everything: bool = False
+) -> ResponseReturnValue:
+    with context.db.writing() as session:
+        stop = service.stop_everything if everything else service.unsubscribe
+        done = stop(session, context, token, visit(method))
+    # "Done" is a promise: a mail whose last byte is on its way now is waited for (design §12).
+    delivery.wait_for_dots(context, list(done.keys))
+    return _answer(context, token, done)
+
+
+def _undo(context: Context, token: LinkToken, text: str) -> ResponseReturnValue:
+    with context.db.writing() as session:
+        done = service.undo(session, context, token, text, visit(Method.UNSUBSCRIBE_PAGE))
+    return _answer(context, token, done)
+
+
+def _answer(context: Context, token: LinkToken, done: Done) -> ResponseReturnValue:
+    with context.db.reading() as session:
+        person = service.person_of(session, token)
+    zone = zone_of(person)
+    return render_template(
+        "public/stopped.html",
+        heading=words.stopped_heading(done),
+        what=words.stopped_sentence(done),
+        stopped=words.choices(done.stopped),
+        since=words.moment(done.since, zone),
+        remains=words.choices(done.remains) if person else None,
+        undo=done.undo,
+        undone=done.deed is service.Deed.UNDO,
+        preferences=preferences_path(context, token) if person else None,
+    )
