@@ -1,0 +1,298 @@
+"""Settles one chunk of lines in one transaction: who may come in, what is new, and which consents are granted."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlmodel import Session
+
+from prefcentre import db
+from prefcentre.consent import service as consent
+from prefcentre.consent.service import Act, Channel, ConsentAction, ConsentState, LawfulBasis
+from prefcentre.context import Context
+from prefcentre.errors import InvalidInput
+from prefcentre.imports import queries, rules
+from prefcentre.imports.columns import Columns
+from prefcentre.imports.csvfile import Line
+from prefcentre.imports.rejects import Reject
+from prefcentre.imports.rules import Entry
+from prefcentre.preferences.models import TrackingChoice
+from prefcentre.reasons import Reason
+from prefcentre.subscribers import service as subscribers
+from prefcentre.subscribers.service import Outcome, Person, Record, Rehearsal, Settled
+from prefcentre.suppression import service as suppression
+
+METHOD = "import"
+_NEVER = (TrackingChoice.NEVER_ASKED, TrackingChoice.NEVER_ASKED)
+
+Denied = Mapping[bytes, Sequence[tuple[str, Reason]]]
+
+
+@dataclass(slots=True)
+class Counts:
+    """What came of the lines so far. ``read`` is the sum of ``added``, ``updated``, ``unchanged`` and ``refused``."""
+
+    read: int = 0
+    added: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    refused: int = 0
+    granted: int = 0
+    not_granted: dict[str, int] = field(default_factory=dict)
+    set_aside: dict[str, int] = field(default_factory=dict)
+
+    def plus(self, other: "Counts") -> "Counts":
+        """Both together."""
+        return Counts(
+            read=self.read + other.read,
+            added=self.added + other.added,
+            updated=self.updated + other.updated,
+            unchanged=self.unchanged + other.unchanged,
+            refused=self.refused + other.refused,
+            granted=self.granted + other.granted,
+            not_granted=dict(Counter(self.not_granted) + Counter(other.not_granted)),
+            set_aside=dict(Counter(self.set_aside) + Counter(other.set_aside)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """The consent that an import's people gave, and where it comes from (R99)."""
+
+    topic_id: int
+    topic: str
+    channel: Channel
+    basis: LawfulBasis
+    source: str
+
+
+@dataclass(slots=True)
+class Item:
+    """One usable line: what it says and whom it is about."""
+
+    line: Line
+    entry: Entry
+    person: Person
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A chunk that has been read and judged, before anything is asked of the database."""
+
+    items: list[Item] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class DryRun:
+    """What a dry run would have written and later lines come back to."""
+
+    rehearsal: Rehearsal = field(default_factory=Rehearsal)
+    granted: set[int] = field(default_factory=set)
+    tracking: dict[int, tuple[TrackingChoice, TrackingChoice]] = field(default_factory=dict)
+
+    def knows(self, person: Person) -> bool:
+        """Whether the file has this person more than once."""
+        return any(keyed.key in self.rehearsal.people for keyed in person.keys)
+
+
+def prepare(
+    context: Context, lines: Iterable[Line], columns: Columns, timezones: AbstractSet[str]
+) -> Prepared:
+    """Judge each line by itself."""
+    prepared, now = Prepared(), context.clock.now()
+    for line in lines:
+        try:
+            if line.problem is not None:
+                raise InvalidInput(line.problem)  # noqa: TRY301 - all ways to be refused end in one place
+            entry = rules.read_line(line.cells, columns, now, timezones)
+            person = subscribers.person(
+                context,
+                email=entry.email,
+                phone=entry.phone,
+                profile=entry.profile,
+                attributes=entry.attributes,
+            )
+        except InvalidInput as error:
+            prepared.rejects.append(Reject(line.number, str(error), line.cells))
+        else:
+            prepared.items.append(Item(line, entry, person))
+    return prepared
+
+
+class Chunk:
+    """One chunk being settled in the session of its transaction."""
+
+    def __init__(
+        self,
+        session: Session,
+        context: Context,
+        grant: Grant | None,
+        evidence: Mapping[str, Any],
+        dry: DryRun | None,
+    ) -> None:
+        self._session = session
+        self._context = context
+        self._grant = grant
+        self._evidence = evidence
+        self._dry = dry
+        self._now: datetime = context.clock.now()
+
+    def settle(self, prepared: Prepared) -> tuple[Counts, list[Reject]]:
+        """Store these people and grant what may be granted.
+
+        1. Take the locks that opt-outs of the same people take, then ask what stands against them.
+        2. Refuse who was erased; add or update the others.
+        3. Keep the answers about tracking.
+        4. Grant to those who were never asked and whom nothing forbids to ask.
+        """
+        keys = [keyed.key for item in prepared.items for keyed in item.person.keys]
+        if self._dry is None:
+            db.lock_keys(self._session, keys, shared_names=("domains",))
+        denied = self._denied(prepared.items)
+        items, rejects = _without_erased(prepared.items, denied)
+        people = [item.person for item in items]
+        rehearsal = self._dry.rehearsal if self._dry else None
+        settled = subscribers.bring_in(self._session, self._context, people, rehearsal)
+        rejects += [
+            Reject(item.line.number, found.reason, item.line.cells)
+            for item, found in zip(items, settled, strict=True)
+            if found.outcome is Outcome.REFUSED
+        ]
+        stored = [
+            (item, found, found.record)
+            for item, found in zip(items, settled, strict=True)
+            if found.record is not None
+        ]
+        self._keep_tracking(stored)
+        counts = Counts()
+        if self._grant is not None:
+            self._grant_consents(stored, denied, self._grant, counts)
+        _count(counts, stored)
+        counts.refused = len(rejects) + len(prepared.rejects)
+        counts.read = counts.refused + len(stored)
+        return counts, sorted(prepared.rejects + rejects)
+
+    def _denied(self, items: Sequence[Item]) -> Denied:
+        keys: dict[bytes, None] = {}
+        for item in items:
+            for keyed in item.person.keys:
+                keys[keyed.key] = None
+                if keyed.domain_key is not None:
+                    keys[keyed.domain_key] = None
+        return suppression.denies(self._session, list(keys), now=self._now)
+
+    def _keep_tracking(self, stored: Sequence["_Stored"]) -> None:
+        asked = {record.id for item, _, record in stored if item.entry.tracking is not None}
+        if not asked:
+            return
+        known = queries.tracking_choices(self._session, asked)
+        now = {**known, **(self._dry.tracking if self._dry else {})}
+        changed: dict[int, tuple[TrackingChoice, TrackingChoice]] = {}
+        for item, found, record in stored:
+            if item.entry.tracking is None:
+                continue
+            opens, clicks = now.get(record.id, _NEVER)
+            after = (
+                rules.tracking_after(opens, item.entry.tracking),
+                rules.tracking_after(clicks, item.entry.tracking),
+            )
+            if after != (opens, clicks):
+                now[record.id] = changed[record.id] = after
+                _touch(found)
+        if self._dry is None:
+            queries.set_tracking(self._session, changed, known, self._now)
+        else:
+            self._dry.tracking |= changed
+
+    def _grant_consents(
+        self, stored: Sequence["_Stored"], denied: Denied, grant: Grant, counts: Counts
+    ) -> None:
+        scopes = suppression.scopes_that_forbid(grant.topic, grant.channel)
+        states = self._states({record.id for _, _, record in stored}, grant)
+        acts = []
+        for item, found, record in stored:
+            reason = rules.covering(_entries(item.person, denied), scopes)
+            state = states.get(record.id)
+            why_not = rules.why_not_granted(item.entry, record.row, state, reason, grant.channel)
+            if why_not is not None:
+                counts.not_granted[why_not] = counts.not_granted.get(why_not, 0) + 1
+            elif consent.may_import(state):
+                states[record.id] = ConsentState.GRANTED
+                acts.append(self._act(item, record, grant))
+                _touch(found)
+                if self._dry is not None and self._dry.knows(item.person):
+                    self._dry.granted.add(record.id)
+        counts.granted = len(acts)
+        if self._dry is None:
+            consent.record(self._session, self._context, acts)
+
+    def _states(self, people: set[int], grant: Grant) -> dict[int, ConsentState]:
+        found = consent.states_of(self._session, people)
+        states = {
+            person: state
+            for (person, topic_id, channel), state in found.items()
+            if topic_id == grant.topic_id and channel == grant.channel
+        }
+        if self._dry is not None:
+            states |= dict.fromkeys(self._dry.granted & people, ConsentState.GRANTED)
+        return states
+
+    def _act(self, item: Item, record: Record, grant: Grant) -> Act:
+        entry = item.entry
+        evidence = {**self._evidence, "line": item.line.number}
+        if entry.consented_text:
+            evidence["consented_at"] = entry.consented_text
+        return Act(
+            subscriber_id=record.id,
+            subscriber_ref=record.row["consent_ref"],
+            topic_id=grant.topic_id,
+            channel=grant.channel,
+            action=ConsentAction.IMPORTED,
+            method=METHOD,
+            source=grant.source,
+            at=entry.consented_at or self._now,
+            lawful_basis=grant.basis,
+            ip=entry.consent_ip,
+            evidence=evidence,
+        )
+
+
+_Stored = tuple[Item, Settled, Record]
+
+
+def _entries(person: Person, denied: Denied) -> list[tuple[str, Reason]]:
+    if not denied:
+        return []
+    found: list[tuple[str, Reason]] = []
+    for keyed in person.keys:
+        found += denied.get(keyed.key, ())
+        if keyed.domain_key is not None:
+            found += denied.get(keyed.domain_key, ())
+    return found
+
+
+def _without_erased(items: Sequence[Item], denied: Denied) -> tuple[list[Item], list[Reject]]:
+    kept, rejects = [], []
+    for item in items:
+        if rules.is_erased(_entries(item.person, denied)):
+            rejects.append(Reject(item.line.number, rules.ERASED, item.line.cells))
+        else:
+            kept.append(item)
+    return kept, rejects
+
+
+def _touch(found: Settled) -> None:
+    if found.outcome is Outcome.UNCHANGED:
+        found.outcome = Outcome.UPDATED
+
+
+def _count(counts: Counts, stored: Sequence[_Stored]) -> None:
+    outcomes = Counter(found.outcome for _, found, _ in stored)
+    counts.added = outcomes[Outcome.ADDED]
+    counts.updated = outcomes[Outcome.UPDATED]
+    counts.unchanged = outcomes[Outcome.UNCHANGED]
+    counts.set_aside = dict(Counter(name for item, _, _ in stored for name in item.entry.set_aside))

@@ -1,0 +1,237 @@
+"""Bring a file of people in: look it over, then read, judge, store and grant, one chunk after the other."""
+
+import time
+import zoneinfo
+from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from prefcentre.consent import service as consent
+from prefcentre.consent.service import Channel, LawfulBasis
+from prefcentre.context import Context
+from prefcentre.errors import InvalidInput, Refused
+from prefcentre.imports import chunks, columns, csvfile, queries
+from prefcentre.imports.chunks import Chunk, Counts, DryRun, Grant, Prepared
+from prefcentre.imports.columns import Columns
+from prefcentre.imports.csvfile import Sheet
+from prefcentre.imports.queries import Run
+from prefcentre.imports.rejects import Rejects
+
+# Small enough that a page or an opt-out, which waits for the same lock, waits some tens of milliseconds.
+CHUNK = 1_000
+
+Progress = Callable[[int, int], None]
+"""Called with the bytes read so far and the size of the file."""
+
+Tell = Callable[[Mapping[str, str | None]], None]
+"""Called with what each column becomes, before anything is written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportOptions:
+    """How to read a file, and which consent its people gave: all four of topic, channel, basis and source, or none."""
+
+    topic: str | None = None
+    channel: str | None = None
+    basis: str | None = None
+    source: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    encoding: str | None = None
+    delimiter: str | None = None
+    dry_run: bool = False
+
+    @property
+    def grants(self) -> bool:
+        """Whether a consent is granted. Raises InvalidInput when only some of its four parts are given."""
+        parts = (self.topic, self.channel, self.basis, self.source)
+        if any(parts) and not all(part and part.strip() for part in parts):
+            raise InvalidInput(
+                "A consent needs all four of --topic, --channel, --basis and --source; without any of them the people "
+                "are stored and nothing is granted."
+            )
+        return any(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class ImportResult:
+    """What came of a file."""
+
+    counts: Counts
+    rejects_file: Path | None
+    mapping: Mapping[str, str | None]
+    rows_per_second: int
+    resumed: bool
+    dry_run: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """As one flat object for an answer in JSON."""
+        return {
+            **asdict(self.counts),
+            "rejects_file": str(self.rejects_file) if self.rejects_file else None,
+            "mapping": dict(self.mapping),
+            "rows_per_second": self.rows_per_second,
+            "resumed": self.resumed,
+            "dry_run": self.dry_run,
+        }
+
+
+def import_file(
+    context: Context,
+    path: Path,
+    options: ImportOptions,
+    progress: Progress | None = None,
+    tell: Tell | None = None,
+) -> ImportResult:
+    """Bring the people of a CSV file in, and grant the consent that the options name.
+
+    Opens a transaction of its own for each chunk, which also stores how far it came; the same call on the same file
+    goes on after an interruption, and once it is done reads the file anew without changing anything. Lines that can't
+    be used are refused with a reason in a file of their own. A consent is granted only to people who were never asked:
+    nobody whom a suppression, an own withdrawal or an unconfirmed sign-up covers is revived, and who was erased is not
+    stored (R97-R99, R177, R180). With ``dry_run`` everything is judged and nothing written.
+
+    Raises NotFound and InvalidInput for a file, an option or a topic that can't be used, before anything is written,
+    and Refused when another process is at the same file.
+    """
+    grant = _grant(context, options)
+    sheet = csvfile.open_sheet(path, options.encoding, options.delimiter)
+    settled = columns.settle(sheet.header, options.columns)
+    if tell is not None:
+        tell(settled.told)
+    job = _Job(context, sheet, settled, grant, progress or _silent)
+    started = time.monotonic()
+    if options.dry_run:
+        result, done_before, rejects_file = job.rehearse(), 0, None
+    else:
+        result, done_before, rejects_file = job.run(_told_options(options))
+    seconds = max(time.monotonic() - started, 0.001)
+    return ImportResult(
+        counts=result,
+        rejects_file=rejects_file,
+        mapping=settled.told,
+        rows_per_second=round((result.read - done_before) / seconds),
+        resumed=done_before > 0,
+        dry_run=options.dry_run,
+    )
+
+
+def _silent(_done: int, _size: int) -> None:
+    """Nobody is watching."""
+
+
+def _told_options(options: ImportOptions) -> dict[str, Any]:
+    told = asdict(options)
+    told.pop("dry_run")
+    return told
+
+
+def _grant(context: Context, options: ImportOptions) -> Grant | None:
+    if not options.grants:
+        return None
+    assert options.topic and options.channel and options.basis and options.source  # noqa: S101, PT018 - grants says so
+    try:
+        channel, basis = Channel(options.channel), LawfulBasis(options.basis)
+    except ValueError as error:
+        raise InvalidInput(
+            f"{error}; channels are {', '.join(Channel)}, bases {', '.join(LawfulBasis)}."
+        ) from None
+    with context.db.reading() as session:
+        topic = consent.topic(session, options.topic)
+        if channel not in topic.channels:
+            raise Refused(
+                f"The topic “{topic.key}” has no channel “{channel}”; it has {', '.join(topic.channels)}."
+            )
+        assert topic.id is not None  # noqa: S101 - it was read from the database.
+        return Grant(topic.id, topic.key, channel, basis, options.source.strip())
+
+
+class _Job:
+    """One file on its way in."""
+
+    def __init__(
+        self,
+        context: Context,
+        sheet: Sheet,
+        found: Columns,
+        grant: Grant | None,
+        progress: Progress,
+    ) -> None:
+        self._context = context
+        self._sheet = sheet
+        self._columns = found
+        self._grant = grant
+        self._progress = progress
+        self._timezones: AbstractSet[str] = (
+            zoneinfo.available_timezones() if found.of("timezone") else frozenset()
+        )
+
+    def run(self, options: Mapping[str, Any]) -> tuple[Counts, int, Path | None]:
+        """Go on where an earlier call stopped, or begin; the totals, the lines done before, and the rejects file."""
+        run, counts, rejects = self._begin(options)
+        done_before = counts.read
+        evidence = {"file": self._sheet.path.name, "run": run.id}
+        for lines, prepared in self._prepared(run.position):
+            with self._context.db.writing() as session:
+                queries.settle_for_bulk(session)
+                chunk = Chunk(session, self._context, self._grant, evidence, None)
+                settled, refused = chunk.settle(prepared)
+                counts = counts.plus(settled)
+                if refused:
+                    # Before the commit: a line that is counted as refused is in the file, whatever happens.
+                    rejects.write(refused)
+                self._move(session, run, lines, counts, rejects)
+        with self._context.db.writing() as session:
+            queries.finish_run(session, run.id, self._context.clock.now())
+        return counts, done_before, rejects.path if rejects.size else None
+
+    def rehearse(self) -> Counts:
+        """Judge everything as ``run`` would and write nothing."""
+        dry, counts = DryRun(), Counts()
+        for _, prepared in self._prepared(0):
+            for item in prepared.items:
+                for keyed in item.person.keys:
+                    dry.rehearsal.expect(keyed.key)
+        for _, prepared in self._prepared(0):
+            with self._context.db.reading() as session:
+                chunk = Chunk(session, self._context, self._grant, {}, dry)
+                settled, _refused = chunk.settle(prepared)
+                counts = counts.plus(settled)
+        return counts
+
+    def _prepared(self, skip: int) -> Iterator[tuple[int, Prepared]]:
+        # Reading and judging take no lock; only what follows does.
+        lines = csvfile.lines(self._sheet, skip)
+        while part := list(islice(lines, CHUNK)):
+            yield len(part), chunks.prepare(self._context, part, self._columns, self._timezones)
+            self._progress(part[-1].read_bytes, self._sheet.size)
+
+    def _begin(self, options: Mapping[str, Any]) -> tuple[Run, Counts, Rejects]:
+        sheet = self._sheet
+        with self._context.db.writing() as session:
+            run = queries.interrupted_run(session, sheet.fingerprint, options)
+            if run is None:
+                run = queries.start_run(
+                    session,
+                    file_name=sheet.path.name,
+                    fingerprint=sheet.fingerprint,
+                    options=options,
+                    mapping=self._columns.told,
+                    at=self._context.clock.now(),
+                )
+        stored = dict(run.counts)
+        size = stored.pop("rejects_size", 0)
+        folder = self._context.settings.data_dir / "rejects"
+        path = folder / f"{sheet.path.stem[:100]}-{run.id}.csv"
+        return run, Counts(**stored), Rejects(path, sheet.header, size)
+
+    @staticmethod
+    def _move(session: Any, run: Run, lines: int, counts: Counts, rejects: Rejects) -> None:
+        position = run.position + lines
+        stored = {**asdict(counts), "rejects_size": rejects.size}
+        path = str(rejects.path) if rejects.size else None
+        if not queries.move_run(session, run, position, stored, path):
+            raise Refused("Another process is importing this file at this moment.")
+        run.position = position
