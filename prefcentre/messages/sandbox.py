@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, Self, cast
 
-from jinja2 import StrictUndefined, nodes
+from jinja2 import StrictUndefined, Undefined, nodes
 from jinja2.exceptions import SecurityError, TemplateError, TemplateSyntaxError, UndefinedError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
@@ -20,6 +20,7 @@ from prefcentre.messages.values import MissingValue
 
 MAX_LOOP_STEPS = 10_000
 MAX_VALUE_LENGTH = 100_000
+MAX_OUTPUT = 1_000_000
 _MEMO_SIZE = 4096
 _MEMO_LENGTH = 60
 
@@ -136,9 +137,7 @@ class MailEnvironment(ImmutableSandboxedEnvironment):
 
     intercepted_binops = frozenset({"*", "**", "%", "+"})
 
-    def __init__(
-        self, *, autoescape: bool, undefined: type[StrictUndefined] = StrictUndefined
-    ) -> None:
+    def __init__(self, *, autoescape: bool, undefined: type[Undefined] = StrictUndefined) -> None:
         super().__init__(autoescape=autoescape, undefined=undefined, keep_trailing_newline=True)
         self.steps_left = 0
         self.globals = {"range": _capped_range}
@@ -194,12 +193,17 @@ class Program:
         """The text for these values. Raises MissingValue, and ContentError for anything else that fails."""
         self._environment.steps_left = MAX_LOOP_STEPS
         try:
-            return self._template.render(values)
+            return self._sized(self._template.render(values))
         except UndefinedError as error:
             found = _UNDEFINED_NAME.search(str(error))
             raise MissingValue(found[1] if found else str(error)) from error
         except _RENDER_ERRORS as error:
             raise ContentError(f"This can't be filled in: {error}.", file=self._file) from error
+
+    def _sized(self, text: str) -> str:
+        if len(text) > MAX_OUTPUT:
+            raise ContentError(f"This is {len(text) // 1000} kB when filled in.", file=self._file)
+        return text
 
 
 def parse(

@@ -1,24 +1,42 @@
 """Use cases of messages: compile a campaign, compose a mail, show it in a browser, check it before it goes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from urllib.parse import urlsplit
 
+from sqlmodel import Session
+
+from prefcentre import addresses
+from prefcentre.campaigns import service as campaigns
 from prefcentre.campaigns.service import CampaignSource
+from prefcentre.consent import service as consent
 from prefcentre.context import Context
-from prefcentre.messages import viewing
+from prefcentre.errors import ContentError
+from prefcentre.messages import limited, rules, viewing
 from prefcentre.messages.compiling import compile_source
 from prefcentre.messages.compose import Composer
 from prefcentre.messages.headers import own_unsubscribe_token
-from prefcentre.messages.values import Compiled, Message, MissingValue, Recipient
-from prefcentre.settings import Settings
+from prefcentre.messages.values import (
+    Compiled,
+    Finding,
+    Level,
+    Message,
+    MissingValue,
+    Recipient,
+    Trial,
+)
+from prefcentre.settings import Settings, is_loopback
 
 __all__ = [
     "Compiled",
     "Composer",
+    "Finding",
+    "Level",
     "Message",
     "MissingValue",
     "Recipient",
     "compile_campaign",
     "own_unsubscribe_token",
+    "preflight",
     "render_page",
 ]
 
@@ -26,8 +44,9 @@ __all__ = [
 def compile_campaign(source: CampaignSource, settings: Settings) -> Compiled:
     """A campaign's files, ready to be filled in.
 
-    Promises that what it returns fetches nothing from other servers while it is compiled, counts no link of ours
-    and none that differs from person to person. Raises ContentError with file, line and variable.
+    Promises that nothing is fetched from other servers and nothing is rendered yet, so that no template can take
+    long here, and that no link of ours and none that differs from person to person is counted (R40).
+    Raises ContentError with file, line and variable.
     """
     return compile_source(source, settings)
 
@@ -45,4 +64,72 @@ def render_page(
     ``links`` replaces the addresses under ``links``; without it they lead to the page where people can ask for a
     link of their own. Raises ContentError when the content can't be shown without a person.
     """
-    return viewing.page(context, compiled, slug, topic_name, links or {})
+    return viewing.page(
+        compiled, context.settings.brand, context.links, slug, topic_name, links or {}
+    )
+
+
+def preflight(
+    session: Session,
+    context: Context,
+    source: CampaignSource,
+    compiled: Compiled,
+    samples: Sequence[Recipient],
+) -> list[Finding]:
+    """Everything that speaks against sending this, errors first (R192); writes nothing.
+
+    The content is filled in for nobody and for ``samples`` in a child process that is stopped when it takes too
+    much time or memory (T4); that is an error among the others.
+    """
+    topic = next((found for found in consent.topics(session) if found.key == source.topic), None)
+    findings = [
+        *rules.check_topic(source.topic, topic.channels if topic else None),
+        *_about_sending(session, context, source),
+        *rules.check_subject(source.subject),
+        *rules.check_source((source.body, source.frame.body)),
+        *(rules.warning("links", text) for text in compiled.warnings),
+    ]
+    try:
+        trial = limited.try_out(
+            context.settings, compiled, source.slug, topic.name if topic else source.topic, samples
+        )
+    except ContentError as error:
+        findings.append(rules.error("template", str(error)))
+    else:
+        findings += _about_content(context, compiled, trial)
+    return sorted(findings, key=lambda finding: finding.level is not Level.ERROR)
+
+
+def _about_sending(session: Session, context: Context, source: CampaignSource) -> list[Finding]:
+    settings = context.settings
+    loopback = settings.smtp_url is None or settings.smtp.is_loopback
+    domain = addresses.parse(source.sender_email).domain
+    known = campaigns.sender_domain(session, domain)
+    public = is_loopback(urlsplit(settings.public_url).hostname or "")
+    return [
+        *rules.check_sender(
+            source.sender_name, source.sender_email, source.reply_to, loopback=loopback
+        ),
+        *rules.check_domain(domain, verified=bool(known and known.verified_at), loopback=loopback),
+        *rules.check_public_url(
+            settings.public_url, url_is_loopback=public, smtp_is_loopback=loopback
+        ),
+        *(
+            ()
+            if settings.smtp_url
+            else (rules.warning("smtp", "No mail server is set: PREFCENTRE_SMTP_URL."),)
+        ),
+    ]
+
+
+def _about_content(context: Context, compiled: Compiled, trial: Trial) -> list[Finding]:
+    brand = context.settings.brand
+    findings = [*rules.check_values(trial), *rules.check_size(trial.html_octets)]
+    if not trial.html:
+        # It could not be filled in even for nobody; that finding is enough.
+        return findings
+    unsubscribe = viewing.public_link(context.links, "unsubscribe")
+    findings += rules.check_parts(trial, unsubscribe, brand.name, brand.postal_address)
+    if compiled.track_opens or compiled.track_clicks:
+        findings += rules.check_tracking(trial, viewing.public_link(context.links, "tracking"))
+    return findings

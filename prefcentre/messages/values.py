@@ -5,6 +5,7 @@ This is a file of its own because compiler, composer and checks share them.
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from enum import StrEnum
 from typing import Any, Self
 
 from prefcentre.errors import ContentError
@@ -83,3 +84,36 @@ class Compiled:
             **dict(stored)
             | {key: tuple(stored[key]) for key in ("links", "used_links", "warnings")}
         )
+
+
+class Level(StrEnum):
+    """How much a finding matters."""
+
+    ERROR = "error"  # The campaign can't go like this.
+    WARNING = "warning"  # It can, but a person should look.
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that a check found, under a name that stays the same."""
+
+    level: Level
+    name: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What came of filling a campaign in: its parts for nobody, tracked and not, and who could not be served.
+
+    ``missing`` counts people by the variable they lack; ``failures`` are other mistakes, once each.
+    """
+
+    html: str = ""
+    text: str = ""
+    tracked_html: str = ""
+    tracked_text: str = ""
+    html_octets: int = 0
+    tried: int = 0
+    missing: Mapping[str, int] = field(default_factory=dict)
+    failures: tuple[str, ...] = ()

@@ -1,0 +1,157 @@
+"""Fills a campaign in on trial, in a child process with little time and memory (T4).
+
+This is a file of its own because it is also a program: the sandbox has no limit of time, so what a person wrote is
+first rendered where it can be killed. The child knows no keys and no database; what it signs with is made up.
+"""
+
+import contextlib
+import json
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from cryptography.fernet import Fernet
+
+from prefcentre.context import Context, open_context
+from prefcentre.errors import ContentError, InvalidAddress
+from prefcentre.messages import viewing
+from prefcentre.messages.compose import Composer
+from prefcentre.messages.values import Compiled, MissingValue, Recipient, Trial
+from prefcentre.settings import Brand, Settings
+from prefcentre.tokens import new_secret
+
+CPU_SECONDS = 5
+MEMORY_BYTES = 768 * 1024 * 1024
+WALL_SECONDS = 20
+_AT = datetime(2026, 1, 1, tzinfo=UTC)
+_FAILURES_SHOWN = 5
+
+
+def try_out(
+    settings: Settings, compiled: Compiled, slug: str, topic_name: str, samples: Sequence[Recipient]
+) -> Trial:
+    """What comes of filling the campaign in for nobody and for these people.
+
+    Raises ContentError when that takes more time or memory than a mail may.
+    """
+    order = {
+        "brand": settings.brand.model_dump(),
+        "public_url": settings.public_url,
+        "compiled": compiled.to_json(),
+        "slug": slug,
+        "topic_name": topic_name,
+        "samples": [asdict(sample) | {"attributes": dict(sample.attributes)} for sample in samples],
+    }
+    # Nothing of our environment is passed on, so that a template that breaks out finds nothing there.
+    command = [sys.executable, "-I", "-X", "utf8", "-m", __name__]
+    try:
+        done = subprocess.run(
+            command,
+            input=json.dumps(order),
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=WALL_SECONDS,
+            check=False,
+            env={},
+        )
+    except subprocess.TimeoutExpired as error:
+        raise _too_much(slug) from error
+    if done.returncode:
+        raise _too_much(slug)
+    answer = json.loads(done.stdout)
+    return Trial(**answer | {"failures": tuple(answer["failures"])})
+
+
+def _too_much(slug: str) -> ContentError:
+    return ContentError(
+        f"Filling this campaign in took more than {CPU_SECONDS} seconds or {MEMORY_BYTES // 2**20} MB and was stopped. "
+        "Look for loops inside loops and texts that grow.",
+        file=f"campaigns/{slug}",
+    )
+
+
+def _limit_ourselves() -> None:
+    # Windows has no such limits; there the parent's patience is the only one.
+    with contextlib.suppress(ImportError):
+        import resource  # noqa: PLC0415 - absent on Windows.
+
+        resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _answer(order: Mapping[str, Any]) -> Trial:
+    brand = Brand(**order["brand"])
+    with tempfile.TemporaryDirectory() as home:
+        settings = Settings(
+            home=home,
+            secret_keys=(new_secret(),),
+            lookup_keys=(new_secret(),),
+            chain_keys=(new_secret(),),
+            tracking_keys=(Fernet.generate_key().decode(),),
+            public_url=order["public_url"],
+            brand=brand,
+        )
+        with open_context(settings) as context:
+            return _tried(context, order)
+
+
+def _tried(context: Context, order: Mapping[str, Any]) -> Trial:
+    compiled, slug, topic = (
+        Compiled.from_json(order["compiled"]),
+        order["slug"],
+        order["topic_name"],
+    )
+    brand, pages = context.settings.brand, context.links
+    try:
+        html = viewing.page(compiled, brand, pages, slug, topic, {})
+        trial = Trial(
+            html=html,
+            text=viewing.text(compiled, brand, pages, slug, topic),
+            tracked_html=viewing.page(compiled, brand, pages, slug, topic, {}, tracked=True),
+            tracked_text=viewing.text(compiled, brand, pages, slug, topic, tracked=True),
+            html_octets=len(html.encode()),
+        )
+    except ContentError as error:
+        return Trial(failures=(str(error),))
+    composer = Composer(context, compiled, 1, slug, 1, "topic", topic)
+    return _with_samples(trial, composer, [Recipient(**sample) for sample in order["samples"]])
+
+
+def _with_samples(trial: Trial, composer: Composer, samples: Sequence[Recipient]) -> Trial:
+    missing: Counter[str] = Counter()
+    failures: dict[str, None] = {}
+    largest = trial.html_octets
+    for number, sample in enumerate(samples, 1):
+        try:
+            largest = max(largest, _html_octets(composer.compose(sample, number, _AT).data))
+        except MissingValue as error:
+            missing[error.variable or "?"] += 1
+        except (ContentError, InvalidAddress) as error:
+            failures[str(error)] = None
+    return Trial(
+        trial.html,
+        trial.text,
+        trial.tracked_html,
+        trial.tracked_text,
+        largest,
+        len(samples),
+        dict(missing),
+        tuple(failures)[:_FAILURES_SHOWN],
+    )
+
+
+def _html_octets(data: bytes) -> int:
+    # The HTML part is the last one; quoted-printable adds little that matters for the limit.
+    return len(data) - data.rfind(b"text/html")
+
+
+if __name__ == "__main__":
+    _limit_ourselves()
+    sys.stdout.write(json.dumps(asdict(_answer(json.load(sys.stdin)))))
