@@ -8,18 +8,41 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from functools import partial
 
 import structlog
 from flask import Flask
+from granian.constants import Interfaces
+from granian.log import LogLevels
+from granian.server import Server
 
 from prefcentre import settings as configuration
 from prefcentre.context import Context, open_context
-from prefcentre.delivery.worker import Worker
-from prefcentre.web import errors, public
+from prefcentre.delivery.service import Worker
+from prefcentre.jobs import Clockwork
+from prefcentre.settings import Settings
+from prefcentre.web import public
 
 _PR_SET_PDEATHSIG = 1
 _PARENT_WATCH_SECONDS = 0.5
+_LOOK_AGAIN_SECONDS = 0.25
+
+# A page waits for the database far more than it computes, so there are many more threads than
+# processors.
+_WEB_THREADS = 64
+_WEB_STOP_SECONDS = 5
+
+_GRANIAN_LOG = {
+    "handlers": {
+        "console": {
+            "formatter": "generic",
+            "class": "logging.StreamHandler",
+            "stream": "ext://sys.stderr",
+        },
+        "access": {"class": "logging.NullHandler"},
+    },
+}
 
 # What a process has opened for as long as it lives.
 _for_life = ExitStack()
@@ -27,9 +50,8 @@ _for_life = ExitStack()
 
 def create_app(context: Context) -> Flask:
     """The pages, ready to be served."""
-    app = Flask("prefcentre.web")
+    app = Flask("prefcentre.web", static_folder=None)
     public.register(app, context)
-    errors.register(app)
     return app
 
 
@@ -42,18 +64,59 @@ def wsgi(parent: int | None = None, build: Callable[[Context], Flask] = create_a
     return build(_for_life.enter_context(open_context(settings)))
 
 
-def run_worker(context: Context) -> None:
-    """Send what is due until SIGTERM or Ctrl-C; messages at their final dot are ended first."""
+def serve_web(settings: Settings, build: Callable[..., Flask] = create_app) -> None:
+    """Serve pages until SIGTERM or Ctrl-C. The port has to be free."""
+    host, port = settings.listen_host, settings.listen_port
+    server = Server(
+        "prefcentre.app:wsgi",
+        address=host,
+        port=port,
+        interface=Interfaces.WSGI,
+        blocking_threads=_WEB_THREADS,
+        # Its advice on the number of threads is a warning; what goes wrong is an error.
+        log_level=LogLevels.error,
+        log_dictconfig=_GRANIAN_LOG,
+        respawn_failed_workers=True,
+        workers_kill_timeout=_WEB_STOP_SECONDS,
+    )
+    # The loader is ours because Granian's own puts the current folder first on the import path.
+    server.serve(target_loader=partial(wsgi, os.getpid(), build), wrap_loader=False)
+
+
+def run_worker(context: Context, until: Callable[[], bool] | None = None) -> None:
+    """Send what is due until SIGTERM or Ctrl-C, or until ``until`` says so; messages at their dot are ended first."""
     start_log()
     loop = _event_loop()
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
     try:
-        loop.run_until_complete(Worker(context).run(stop))
+        loop.run_until_complete(_work(context, until))
     finally:
         loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()
+
+
+async def _work(context: Context, until: Callable[[], bool] | None) -> None:
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    worker = Worker(context)
+    clockwork = Clockwork(context, worker)
+    clockwork.start()
+    watch = asyncio.create_task(_stop_when(until, stop)) if until else None
+    try:
+        await worker.run(stop)
+    finally:
+        if watch:
+            watch.cancel()
+        clockwork.stop()
+
+
+async def _stop_when(until: Callable[[], bool], stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        if await asyncio.to_thread(until):
+            stop.set()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), _LOOK_AGAIN_SECONDS)
 
 
 def start_log() -> None:

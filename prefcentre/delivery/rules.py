@@ -226,7 +226,6 @@ TRANSITIONS: dict[str, frozenset[str]] = {
     "cancelled": frozenset(),
     "expired": frozenset(),
 }
-OPEN_STATES: tuple[str, ...] = ("pending", "claimed", "handing_off", "deferred")
 
 
 def may_follow(before: "DeliveryState | str", after: "DeliveryState | str") -> bool:

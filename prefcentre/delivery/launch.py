@@ -1,0 +1,116 @@
+"""Looking at a campaign before it goes, starting it, and ending the rest of a cancelled one.
+
+Part of the delivery service; ``service`` offers these functions to other packages.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel import Session
+
+from prefcentre.campaigns import service as campaigns
+from prefcentre.campaigns.models import Campaign
+from prefcentre.campaigns.service import CampaignSource
+from prefcentre.consent import service as consent
+from prefcentre.context import Context
+from prefcentre.delivery import queries
+from prefcentre.delivery.audience import Plan, plan, sendable
+from prefcentre.delivery.facts import Question
+from prefcentre.delivery.worker import recipient_of
+from prefcentre.errors import Refused
+from prefcentre.messages import service as messages
+from prefcentre.messages.service import Compiled, Finding, Recipient
+
+SAMPLES = 200
+_CANCEL_CHUNK = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A campaign's files, compiled, and what preflight says about them."""
+
+    source: CampaignSource
+    compiled: Compiled
+    findings: list[Finding]
+
+    @property
+    def errors(self) -> list[Finding]:
+        """What must be put right before it may go."""
+        return [finding for finding in self.findings if finding.level == "error"]
+
+    def require_clean(self) -> None:
+        """Raises Refused with every error in words (R192)."""
+        if self.errors:
+            words = "; ".join(f"{finding.name}: {finding.message}" for finding in self.errors)
+            raise Refused(f"Campaign “{self.source.slug}” can't go yet. {words}")
+
+
+def check(session: Session, context: Context, slug: str) -> Checked:
+    """Read, compile and examine a campaign's files, its variables with people who would get it (R192). Writes nothing.
+
+    Raises NotFound when there are no files, and ContentError with file and line for mistakes in them.
+    """
+    source = campaigns.read_source(context.settings, slug)
+    compiled = messages.compile_campaign(source, context.settings)
+    topic = next((topic for topic in consent.topics(session) if topic.key == source.topic), None)
+    samples: list[Recipient] = []
+    if topic is not None:
+        question = _question(session, context, source)
+        rows = queries.sample_recipients(session, question, sendable(), SAMPLES)
+        samples = [recipient_of(row) for row in rows]
+    return Checked(
+        source, compiled, messages.preflight(session, context, source, compiled, samples)
+    )
+
+
+def plan_campaign(session: Session, context: Context, slug: str) -> Plan:
+    """The waterfall of a campaign as of now, from its files or, once it is known, from the database. Raises NotFound."""
+    known = campaigns.find(session, slug)
+    if known is None:
+        return plan(
+            session,
+            _question(session, context, campaigns.read_source(context.settings, slug)),
+            slug,
+        )
+    topic = consent.topic_by_id(session, known.topic_id)
+    return plan(session, _about(context, topic, known.id or 0), slug)
+
+
+def start(
+    session: Session,
+    context: Context,
+    checked: Checked,
+    start_at: datetime | None,
+    zone: str | None,
+) -> Campaign:
+    """Keep the content and give the campaign its time; without one it goes as soon as a sender is there.
+
+    Raises Refused when preflight found errors, and WrongState when it has been started before.
+    """
+    checked.require_clean()
+    campaigns.save_content(
+        session, context, checked.source, checked.compiled.to_json(), checked.compiled.links
+    )
+    return campaigns.schedule(
+        session, context, checked.source.slug, start_at or context.clock.now(), zone
+    )
+
+
+def cancel_rest(session: Session, campaign_id: int) -> bool:
+    """End some of the recipients of a cancelled campaign; True while there may be more."""
+    return queries.cancel_rest(session, campaign_id, _CANCEL_CHUNK) > 0
+
+
+def _question(session: Session, context: Context, source: CampaignSource) -> Question:
+    known = campaigns.find(session, source.slug)
+    return _about(context, consent.topic(session, source.topic), (known.id if known else None) or 0)
+
+
+def _about(context: Context, topic: consent.Topic, campaign_id: int) -> Question:
+    return Question(
+        topic_id=topic.id or 0,
+        topic_key=topic.key,
+        campaign_id=campaign_id,
+        key_version=context.lookup.version,
+        at=context.clock.now(),
+    )

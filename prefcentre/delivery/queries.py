@@ -1,0 +1,433 @@
+"""Every statement about the ledger."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Session, col
+
+from prefcentre.campaigns.models import Campaign, CampaignState
+from prefcentre.consent.models import ConsentEvent
+from prefcentre.db import is_sqlite
+from prefcentre.delivery import facts
+from prefcentre.delivery.facts import Question
+from prefcentre.delivery.models import Delivery, DeliveryState, LeftOut
+from prefcentre.preferences.models import Preference
+from prefcentre.reasons import Reason
+from prefcentre.subscribers.models import Subscriber
+
+DELIVERY = Delivery.__table__  # type: ignore[attr-defined]
+
+
+# --- The audience -------------------------------------------------------------------------------------------------
+
+
+def newest_subscriber_id(session: Session) -> int:
+    """The highest id in use; 0 when there is nobody."""
+    return session.execute(sa.select(sa.func.max(col(Subscriber.id)))).scalar() or 0
+
+
+def fact_counts(session: Session, question: Question, after: int, up_to: int) -> dict[int, int]:
+    """How many people share each combination of facts, among ids in (after, up_to]."""
+    people = (
+        facts.audience_facts(question)
+        .where(col(Subscriber.id) > after, col(Subscriber.id) <= up_to)
+        .subquery()
+    )
+    rows = session.execute(sa.select(people.c.code, sa.func.count()).group_by(people.c.code))
+    return dict(rows.tuples().all())
+
+
+def insert_audience(
+    session: Session, question: Question, sendable: Sequence[int], after: int, up_to: int
+) -> int:
+    """Write pending rows for everybody whose facts are sendable, among ids in (after, up_to]; returns how many (L2).
+
+    A person or address that already has a row is left alone (L1), so a repeated chunk changes nothing.
+    """
+    last_id = (
+        session.execute(
+            sa.select(sa.func.max(DELIVERY.c.id)).where(
+                DELIVERY.c.campaign_id == question.campaign_id
+            )
+        ).scalar()
+        or 0
+    )
+    people = (
+        facts.audience_facts(question)
+        .where(col(Subscriber.id) > after, col(Subscriber.id) <= up_to)
+        .subquery()
+    )
+    rows = (
+        sa.select(
+            sa.literal(question.campaign_id),
+            sa.literal(last_id) + sa.func.row_number().over(order_by=people.c.subscriber_id),
+            people.c.subscriber_id,
+            people.c.key,
+            sa.literal(DeliveryState.PENDING.value),
+            sa.literal(0),
+        )
+        .where(people.c.code.in_(sendable))
+        .order_by(people.c.subscriber_id)
+    )
+    columns = ["campaign_id", "id", "subscriber_id", "key", "state", "attempts"]
+    insert = sqlite.insert(DELIVERY) if is_sqlite(session) else postgresql.insert(DELIVERY)
+    return rowcount(session.execute(insert.from_select(columns, rows).on_conflict_do_nothing()))
+
+
+def audience_size(session: Session, campaign_id: int) -> int:
+    """How many rows a campaign has."""
+    count = (
+        sa.select(sa.func.count())
+        .select_from(DELIVERY)
+        .where(DELIVERY.c.campaign_id == campaign_id)
+    )
+    return int(session.execute(count).scalar_one())
+
+
+def add_left_out(session: Session, campaign_id: int, counts: Mapping[Reason, int]) -> None:
+    """Add to the waterfall's counts."""
+    table = LeftOut.__table__  # type: ignore[attr-defined]
+    for reason, people in counts.items():
+        insert = sqlite.insert(table) if is_sqlite(session) else postgresql.insert(table)
+        statement = insert.values(campaign_id=campaign_id, reason=reason, people=people)
+        session.execute(
+            statement.on_conflict_do_update(
+                index_elements=["campaign_id", "reason"],
+                set_={"people": table.c.people + statement.excluded.people},
+            )
+        )
+
+
+def left_out(session: Session, campaign_id: int) -> dict[Reason, int]:
+    """The waterfall's counts."""
+    rows = session.execute(
+        sa.select(col(LeftOut.reason), col(LeftOut.people)).where(
+            col(LeftOut.campaign_id) == campaign_id
+        )
+    )
+    return dict(rows.tuples().all())
+
+
+def person_code(session: Session, question: Question, subscriber_id: int) -> int | None:
+    """One person's facts as a number, or None when there is no such person."""
+    row = session.execute(facts.person_facts(question, subscriber_id)).first()
+    return None if row is None else row.code
+
+
+# --- Claiming -----------------------------------------------------------------------------------------------------
+
+
+def campaigns_to_send(session: Session) -> list[int]:
+    """Campaigns in state sending, oldest first."""
+    rows = session.execute(
+        sa.select(col(Campaign.id))
+        .where(col(Campaign.state) == CampaignState.SENDING)
+        .order_by(col(Campaign.id))
+    )
+    return [row.id for row in rows]
+
+
+def claim(session: Session, campaign_id: int, worker_id: int, limit: int) -> list[int]:
+    """Take up to ``limit`` pending rows for a worker; returns their ids in order.
+
+    One conditional update, so two workers can never take the same row; on PostgreSQL rows that another one is just
+    taking are stepped over instead of waited for.
+    """
+    waiting = (
+        sa.select(col(Delivery.id))
+        .where(col(Delivery.campaign_id) == campaign_id, _is(DeliveryState.PENDING))
+        .order_by(col(Delivery.id))
+        .limit(limit)
+    )
+    if not is_sqlite(session):
+        waiting = waiting.with_for_update(skip_locked=True)
+    taken = session.execute(
+        sa.update(DELIVERY)
+        .where(
+            DELIVERY.c.campaign_id == campaign_id,
+            DELIVERY.c.id.in_(waiting.scalar_subquery()),
+            _is(DeliveryState.PENDING),
+        )
+        .values(state=DeliveryState.CLAIMED, worker_id=worker_id)
+        .returning(DELIVERY.c.id)
+    )
+    return sorted(row.id for row in taken)
+
+
+def codes(session: Session, question: Question, ids: Sequence[int]) -> dict[int, int]:
+    """The present facts behind rows of one campaign, by id; a person who is gone is missing."""
+    rows = session.execute(facts.delivery_facts(question).where(col(Delivery.id).in_(ids)))
+    return dict(rows.tuples().all())
+
+
+def recipients(session: Session, campaign_id: int, ids: Sequence[int]) -> list[Any]:
+    """What composing needs about claimed rows: delivery id, attempts, key, the person's fields and tracking choices."""
+    return list(
+        session.execute(
+            sa.select(
+                DELIVERY.c.id,
+                DELIVERY.c.attempts,
+                DELIVERY.c.key,
+                DELIVERY.c.subscriber_id,
+                *_person_columns(),
+            )
+            .select_from(
+                sa.join(
+                    DELIVERY, Subscriber, col(Subscriber.id) == DELIVERY.c.subscriber_id
+                ).outerjoin(Preference, col(Preference.subscriber_id) == DELIVERY.c.subscriber_id)
+            )
+            .where(DELIVERY.c.campaign_id == campaign_id, DELIVERY.c.id.in_(ids))
+            .order_by(DELIVERY.c.id)
+        )
+    )
+
+
+def sample_recipients(
+    session: Session, question: Question, sendable: Sequence[int], limit: int
+) -> list[Any]:
+    """Some people who would get the campaign now, with the same columns as ``recipients`` has about the person."""
+    people = facts.audience_facts(question).subquery()
+    return list(
+        session.execute(
+            sa.select(col(Subscriber.id).label("subscriber_id"), *_person_columns())
+            .select_from(
+                sa.join(people, Subscriber, col(Subscriber.id) == people.c.subscriber_id).outerjoin(
+                    Preference, col(Preference.subscriber_id) == col(Subscriber.id)
+                )
+            )
+            .where(people.c.code.in_(sendable))
+            .limit(limit)
+        )
+    )
+
+
+def one_recipient(session: Session, subscriber_id: int) -> Any:
+    """The person's columns as ``recipients`` has them."""
+    return session.execute(
+        sa.select(col(Subscriber.id).label("subscriber_id"), *_person_columns())
+        .select_from(
+            sa.outerjoin(
+                Subscriber, Preference, col(Preference.subscriber_id) == col(Subscriber.id)
+            )
+        )
+        .where(col(Subscriber.id) == subscriber_id)
+    ).one()
+
+
+def _person_columns() -> list[Any]:
+    return [
+        col(Subscriber.public_id),
+        col(Subscriber.email),
+        col(Subscriber.name),
+        col(Subscriber.first_name),
+        col(Subscriber.last_name),
+        col(Subscriber.language),
+        col(Subscriber.timezone),
+        col(Subscriber.attributes),
+        col(Preference.track_opens),
+        col(Preference.track_clicks),
+    ]
+
+
+# --- The gate and the results -------------------------------------------------------------------------------------
+
+_TRANSITION = (
+    sa.update(DELIVERY)
+    .where(
+        DELIVERY.c.campaign_id == sa.bindparam("b_campaign"),
+        DELIVERY.c.id == sa.bindparam("b_id"),
+        DELIVERY.c.worker_id == sa.bindparam("b_worker"),
+        # An answer that comes after we were thought dead is still evidence, so a row may be in one of two states.
+        DELIVERY.c.state.in_([sa.bindparam("b_before"), sa.bindparam("b_or")]),
+    )
+    .values(
+        state=sa.bindparam("b_state"),
+        reason=sa.bindparam("b_reason"),
+        not_before=sa.bindparam("b_not_before"),
+        attempts=DELIVERY.c.attempts + sa.bindparam("b_attempt"),
+        smtp_code=sa.bindparam("b_code"),
+        smtp_text=sa.bindparam("b_text"),
+        worker_id=sa.bindparam("b_keep"),
+        at=sa.bindparam("b_at"),
+    )
+)
+
+
+def transition(session: Session, changes: Sequence[Mapping[str, Any]]) -> int:
+    """Compare-and-set many rows at once; returns how many were still as expected (L5)."""
+    if not changes:
+        return 0
+    return rowcount(session.connection().execute(_TRANSITION, list(changes)))
+
+
+def open_gate(
+    session: Session, campaign_id: int, ids: Sequence[int], worker_id: int, at: datetime
+) -> set[int]:
+    """Mark claimed rows of this worker as handing off; returns those that were still claimed by it."""
+    rows = session.execute(
+        sa.update(DELIVERY)
+        .where(
+            DELIVERY.c.campaign_id == campaign_id,
+            DELIVERY.c.id.in_(ids),
+            DELIVERY.c.worker_id == worker_id,
+            _is(DeliveryState.CLAIMED),
+        )
+        .values(state=DeliveryState.HANDING_OFF, attempts=DELIVERY.c.attempts + 1, at=at)
+        .returning(DELIVERY.c.id)
+    )
+    return {row.id for row in rows}
+
+
+def give_back(session: Session, worker_id: int, campaign_id: int | None = None) -> int:
+    """Return what a worker had claimed and not handed over, of one campaign or of all."""
+    update = sa.update(DELIVERY).where(
+        DELIVERY.c.worker_id == worker_id, _is(DeliveryState.CLAIMED)
+    )
+    if campaign_id is not None:
+        update = update.where(DELIVERY.c.campaign_id == campaign_id)
+    return rowcount(session.execute(update.values(state=DeliveryState.PENDING, worker_id=None)))
+
+
+def orphan(session: Session, worker_id: int, at: datetime) -> int:
+    """What a dead worker may have put on the wire becomes unknown; the row keeps its id, for an answer that comes late."""
+    return rowcount(
+        session.execute(
+            sa.update(DELIVERY)
+            .where(DELIVERY.c.worker_id == worker_id, _is(DeliveryState.HANDING_OFF))
+            .values(state=DeliveryState.UNKNOWN, at=at)
+        )
+    )
+
+
+def wake_deferred(session: Session, now: datetime) -> int:
+    """Deferred rows whose time has come wait for a sender again."""
+    return rowcount(
+        session.execute(
+            sa.update(DELIVERY)
+            .where(_is(DeliveryState.DEFERRED), DELIVERY.c.not_before <= now)
+            .values(state=DeliveryState.PENDING, worker_id=None)
+        )
+    )
+
+
+def cancel_rest(session: Session, campaign_id: int, limit: int) -> int:
+    """End rows of a cancelled campaign that no sender holds, some at a time so that opt-outs need not wait."""
+    some = (
+        sa.select(col(Delivery.id))
+        .where(
+            col(Delivery.campaign_id) == campaign_id,
+            col(Delivery.state).in_([DeliveryState.PENDING, DeliveryState.DEFERRED]),
+        )
+        .limit(limit)
+    )
+    return rowcount(
+        session.execute(
+            sa.update(DELIVERY)
+            .where(
+                DELIVERY.c.campaign_id == campaign_id,
+                DELIVERY.c.id.in_(some.scalar_subquery()),
+                DELIVERY.c.state.in_([DeliveryState.PENDING, DeliveryState.DEFERRED]),
+            )
+            .values(state=DeliveryState.CANCELLED)
+        )
+    )
+
+
+# --- Looking ------------------------------------------------------------------------------------------------------
+
+
+def state_counts(session: Session, campaign_id: int) -> dict[DeliveryState, int]:
+    """How many rows are in each state."""
+    rows = session.execute(
+        sa.select(DELIVERY.c.state, sa.func.count())
+        .where(DELIVERY.c.campaign_id == campaign_id)
+        .group_by(DELIVERY.c.state)
+    )
+    return dict(rows.tuples().all())
+
+
+def reason_counts(session: Session, campaign_id: int) -> dict[Reason, int]:
+    """How many rows carry each reason."""
+    rows = session.execute(
+        sa.select(DELIVERY.c.reason, sa.func.count())
+        .where(DELIVERY.c.campaign_id == campaign_id, DELIVERY.c.reason.is_not(None))
+        .group_by(DELIVERY.c.reason)
+    )
+    return dict(rows.tuples().all())
+
+
+def has_open_rows(session: Session, campaign_id: int) -> bool:
+    """Whether any recipient of a campaign has no outcome yet.
+
+    Three questions instead of one, because each has a small index of its own; together they would read every row.
+    """
+    of_campaign = DELIVERY.c.campaign_id == campaign_id
+    in_hand = sa.text("delivery.state IN ('claimed', 'handing_off')")
+    return any(
+        session.execute(
+            sa.select(sa.literal(1)).select_from(DELIVERY).where(of_campaign, state).limit(1)
+        ).first()
+        for state in (_is(DeliveryState.PENDING), _is(DeliveryState.DEFERRED), in_hand)
+    )
+
+
+def unsubscribe_counts(session: Session, campaign_id: int) -> dict[str, int]:
+    """How many people left because of a campaign's mail, by the way they took."""
+    rows = session.execute(
+        sa.select(
+            col(ConsentEvent.method), sa.func.count(sa.distinct(col(ConsentEvent.subscriber_ref)))
+        )
+        .where(
+            sa.text("consent_event.action = 'withdrawn'"),
+            col(ConsentEvent.source) == f"campaign:{campaign_id}",
+        )
+        .group_by(col(ConsentEvent.method))
+    )
+    return dict(rows.tuples().all())
+
+
+def bounce_counts(session: Session, campaign_id: int) -> dict[str, int]:
+    """How many mails the server refused, for good and for now."""
+    counts = state_counts(session, campaign_id)
+    transient = counts.get(DeliveryState.DEFERRED, 0) + counts.get(DeliveryState.EXPIRED, 0)
+    return {"permanent": counts.get(DeliveryState.FAILED, 0), "transient": transient}
+
+
+def on_the_wire(session: Session, keys: Sequence[bytes]) -> bool:
+    """Whether a mail to one of these keys is between the gate and its answer."""
+    found = session.execute(
+        sa.select(sa.literal(1))
+        .where(DELIVERY.c.key.in_(keys), _is(DeliveryState.HANDING_OFF))
+        .limit(1)
+    )
+    return found.first() is not None
+
+
+def deliveries_of(session: Session, subscriber_id: int) -> list[Any]:
+    """One person's deliveries, newest campaign first."""
+    return list(
+        session.execute(
+            sa.select(col(Campaign.slug), DELIVERY.c.state, DELIVERY.c.reason, DELIVERY.c.at)
+            .join(Campaign, col(Campaign.id) == DELIVERY.c.campaign_id)
+            .where(DELIVERY.c.subscriber_id == subscriber_id)
+            .order_by(DELIVERY.c.campaign_id.desc())
+        )
+    )
+
+
+def find(session: Session, campaign_id: int, delivery_id: int) -> Delivery | None:
+    """One row of the ledger."""
+    return session.get(Delivery, (campaign_id, delivery_id))
+
+
+def _is(state: DeliveryState) -> sa.ColumnElement[bool]:
+    # Written into the statement, not bound, because a partial index is used only when the database sees its condition.
+    return sa.text(f"delivery.state = '{state.value}'")  # type: ignore[return-value]
+
+
+def rowcount(result: Any) -> int:
+    """How many rows a statement changed."""
+    return int(result.rowcount)

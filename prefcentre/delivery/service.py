@@ -1,0 +1,79 @@
+"""Use cases of the ledger: everything other packages may ask of delivery."""
+
+import time
+
+from sqlmodel import Session
+
+from prefcentre.context import Context
+from prefcentre.delivery import queries
+from prefcentre.delivery.audience import Plan, plan, prepare_chunk
+from prefcentre.delivery.launch import Checked, cancel_rest, check, plan_campaign, start
+from prefcentre.delivery.ledger import live_workers, recover
+from prefcentre.delivery.models import Delivery, DeliveryState
+from prefcentre.delivery.presence import drop_lease, holds_lease, take_lease
+from prefcentre.delivery.report import finish_if_done, is_over, report, status
+from prefcentre.delivery.rules import Send, Skip
+from prefcentre.delivery.trial import Trial, send_test
+from prefcentre.delivery.worker import Worker
+
+__all__ = [
+    "Checked",
+    "Delivery",
+    "DeliveryState",
+    "Plan",
+    "Send",
+    "Skip",
+    "Trial",
+    "Worker",
+    "cancel_rest",
+    "check",
+    "deliveries_of",
+    "drop_lease",
+    "find",
+    "finish_if_done",
+    "holds_lease",
+    "is_over",
+    "live_workers",
+    "plan",
+    "plan_campaign",
+    "prepare_chunk",
+    "recover",
+    "report",
+    "send_test",
+    "start",
+    "status",
+    "take_lease",
+    "wait_for_dots",
+]
+
+_LOOK_AGAIN_SECONDS = 0.02
+
+
+def deliveries_of(
+    session: Session, subscriber_id: int
+) -> list[tuple[str, DeliveryState, str | None]]:
+    """Campaign, state and reason of everything that was meant for a person, newest first."""
+    return [
+        (row.slug, row.state, row.reason) for row in queries.deliveries_of(session, subscriber_id)
+    ]
+
+
+def find(session: Session, campaign_id: int, delivery_id: int) -> Delivery | None:
+    """One recipient's row, or None when there is none (any more)."""
+    return queries.find(session, campaign_id, delivery_id)
+
+
+def wait_for_dots(context: Context, keys: list[bytes], timeout: float = 2.0) -> bool:
+    """Wait until no mail to these keys is between the gate and its answer; called after an opt-out's commit.
+
+    So "done" is answered only when nothing more can go out. Returns False when the time was not enough, which is safe
+    as well, because a dot leaves within a shorter time of its gate or never (design §12).
+    """
+    until = time.monotonic() + timeout
+    while True:
+        with context.db.reading() as session:
+            if not queries.on_the_wire(session, keys):
+                return True
+        if time.monotonic() >= until:
+            return False
+        time.sleep(_LOOK_AGAIN_SECONDS)

@@ -1,0 +1,163 @@
+"""The clockwork of a worker process: what happens when. The only home of APScheduler.
+
+The rows are the truth and this only wakes us up (L13): one scheduler of all processes holds the lease and turns due
+campaigns into jobs; each job begins by compare and set, so a job that fires twice does nothing the second time.
+"""
+
+import secrets
+from collections.abc import Callable
+from datetime import UTC, timedelta
+from functools import partial
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from sqlmodel import Session
+
+from prefcentre.campaigns import service as campaigns
+from prefcentre.campaigns.models import Campaign, CampaignState
+from prefcentre.context import Context
+from prefcentre.delivery import service as delivery
+from prefcentre.delivery.service import Worker
+from prefcentre.errors import PrefcentreError
+
+LEASE_NAME = "scheduler"
+OVERDUE = "overdue"
+LEASE_SECONDS, TICK_SECONDS, HEARTBEAT_SECONDS, RECOVERY_SECONDS = 5, 1, 3, 30
+LOOK_AHEAD = timedelta(seconds=30)
+
+log = structlog.get_logger()
+
+
+class Clockwork:
+    """The jobs of one worker process: heartbeat, recovery, and — while it holds the lease — due campaigns."""
+
+    def __init__(self, context: Context, worker: Worker) -> None:
+        self._context = context
+        self._worker = worker
+        self._owner = secrets.token_hex(8)
+        self._epoch: int | None = None
+        self._under_way: set[int] = set()
+        # One instance of each job, run late rather than not at all: a missed heartbeat is still wanted.
+        self._scheduler = AsyncIOScheduler(
+            timezone=UTC,
+            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
+        )
+
+    def start(self) -> None:
+        """Begin; call it in the running event loop."""
+        self._every(TICK_SECONDS, self._tick)
+        self._every(RECOVERY_SECONDS, self._recover)
+        self._scheduler.add_job(self._worker.keep_alive, "interval", seconds=HEARTBEAT_SECONDS)
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """End, and let the next scheduler begin at once."""
+        self._scheduler.shutdown(wait=False)
+        with self._context.db.writing() as session:
+            delivery.drop_lease(session, LEASE_NAME, self._owner)
+
+    def _every(self, seconds: int, job: Callable[[], None]) -> None:
+        self._scheduler.add_job(
+            partial(_guarded, job),
+            "interval",
+            seconds=seconds,
+            next_run_time=self._context.clock.now(),
+        )
+
+    def _tick(self) -> None:
+        """Keep or take the lease, and turn what is due into jobs."""
+        now = self._context.clock.now()
+        with self._context.db.writing() as session:
+            until = now + timedelta(seconds=LEASE_SECONDS)
+            self._epoch = delivery.take_lease(session, LEASE_NAME, self._owner, now, until)
+        if self._epoch is None:
+            return
+        with self._context.db.reading() as session:
+            due = campaigns.due(session, now + LOOK_AHEAD)
+            # An audience that a dead process left unfinished goes on here.
+            unfinished = campaigns.in_states(session, {CampaignState.PREPARING})
+        for campaign in [*due, *unfinished]:
+            self._plan(campaign)
+
+    def _plan(self, campaign: Campaign) -> None:
+        if campaign.id in self._under_way or self._scheduler.get_job(_job_id(campaign)) is not None:
+            return
+        now = self._context.clock.now()
+        self._scheduler.add_job(
+            partial(_guarded, partial(self._begin, campaign.id or 0)),
+            "date",
+            run_date=max(campaign.start_at or now, now),
+            id=_job_id(campaign),
+        )
+
+    def _begin(self, campaign_id: int) -> None:
+        """Start one campaign whose time has come, and write its audience down."""
+        self._under_way.add(campaign_id)
+        try:
+            with self._context.db.writing() as session:
+                self._claim_start(session, campaign_id)
+            while self._prepare(campaign_id):
+                pass
+        finally:
+            self._under_way.discard(campaign_id)
+        self._worker.wake()
+
+    def _claim_start(self, session: Session, campaign_id: int) -> None:
+        """Compare and set: scheduled and due becomes preparing, or held when it is too late (L14, R191)."""
+        campaign, now = campaigns.by_id(session, campaign_id), self._context.clock.now()
+        if (
+            campaign is None
+            or campaign.state != CampaignState.SCHEDULED
+            or not self._holds_lease(session)
+        ):
+            return
+        if campaign.start_at is None or campaign.start_at > now:
+            return
+        if campaigns.is_overdue(campaign.start_at, now, self._context.settings.max_lateness):
+            campaigns.hold(session, campaign.slug, OVERDUE)
+            log.warning("campaign_held", campaign=campaign_id, why=OVERDUE)
+        else:
+            campaigns.mark_preparing(session, self._context, campaign_id)
+            log.info("campaign_preparing", campaign=campaign_id)
+
+    def _prepare(self, campaign_id: int) -> bool:
+        with self._context.db.writing() as session:
+            return delivery.prepare_chunk(session, self._context, campaign_id)
+
+    def _recover(self) -> None:
+        """Put right what dead workers left, and end the rest of cancelled campaigns."""
+        with self._context.db.writing() as session:
+            found = delivery.recover(session, self._context)
+        if any(found.values()):
+            log.info("recovered", **found)
+            self._worker.wake()
+        with self._context.db.reading() as session:
+            cancelled = campaigns.in_states(session, {CampaignState.CANCELLED})
+        for campaign in cancelled:
+            self._end_rest(campaign.id or 0)
+
+    def _end_rest(self, campaign_id: int) -> None:
+        more = True
+        while more:
+            with self._context.db.writing() as session:
+                more = delivery.cancel_rest(session, campaign_id)
+
+    def _holds_lease(self, session: Session) -> bool:
+        # A scheduler that slept past its lease is fenced off by the epoch (design §8).
+        return self._epoch is not None and delivery.holds_lease(
+            session, LEASE_NAME, self._owner, self._epoch
+        )
+
+
+def _job_id(campaign: Campaign) -> str:
+    return f"campaign:{campaign.id}"
+
+
+def _guarded(job: Callable[[], None]) -> None:
+    # The job boundary: a database that is away for a moment must not end the clockwork, which tries again by itself.
+    try:
+        job()
+    except PrefcentreError as error:
+        log.warning("job_postponed", why=str(error))
+    except Exception:
+        log.exception("job_failed")
