@@ -58,11 +58,12 @@ def delivery_facts(question: Question) -> sa.Select[Any]:
     """Columns ``id`` and ``code`` for rows of the ledger; a person who is gone has no row here."""
     key = _current_key()
     changed = sa.or_(key.c.key.is_(None), key.c.key != col(Delivery.key))
-    rows: sa.Select[Any] = (
-        sa.select(
-            col(Delivery.id).label("id"),
-            _code(question, no_address=key.c.key.is_(None), address_changed=changed).label("code"),
-        )
+    columns: list[Any] = [
+        col(Delivery.id).label("id"),
+        _code(question, no_address=key.c.key.is_(None), address_changed=changed).label("code"),
+    ]
+    return (
+        sa.select(*columns)
         .select_from(
             sa.join(Delivery, Subscriber, col(Subscriber.id) == col(Delivery.subscriber_id))
             .outerjoin(Consent, _is_consent(question))
@@ -71,7 +72,6 @@ def delivery_facts(question: Question) -> sa.Select[Any]:
         )
         .where(col(Delivery.campaign_id) == question.campaign_id)
     )
-    return rows
 
 
 def person_facts(question: Question, subscriber_id: int) -> sa.Select[Any]:
