@@ -47,7 +47,7 @@ class Record:
     row: dict[str, Any]
     is_new: bool
     keys: list[Keyed] = field(default_factory=list)
-    is_changed: bool = False
+    before: dict[str, Any] | None = None
     has_new_phone: bool = False
 
     @property
@@ -104,6 +104,7 @@ def bring_in(
     now = context.clock.now()
     batch = _Batch(context, now, _known(session, context, people, rehearsal))
     settled = [batch.settle(person) for person in people]
+    batch.forget_round_trips(settled)
     if rehearsal is None:
         batch.write(session)
     else:
@@ -183,12 +184,12 @@ class _Batch:
         changed = rules.changes(record.row, person)
         if not changed:
             return Outcome.UNCHANGED
+        if not record.is_new and record.before is None:
+            record.before = dict(record.row)
+            self._changed.append(record)
         if "email" in changed or "phone" in changed:
             self._change_keys(record, person, changed)
         record.row.update(changed, updated_at=self._now)
-        if not record.is_new and not record.is_changed:
-            record.is_changed = True
-            self._changed.append(record)
         return Outcome.UPDATED
 
     def _change_keys(self, record: Record, person: Person, changed: dict[str, Any]) -> None:
@@ -203,6 +204,23 @@ class _Batch:
                 self._known.pop(keyed.key, None)
         for keyed in record.keys:
             self._known[keyed.key] = record
+
+    def forget_round_trips(self, settled: Sequence[Settled]) -> None:
+        """Two lines may contradict each other and end where the person was: then neither changed anything."""
+        returned = []
+        for record in self._changed:
+            assert record.before is not None  # noqa: S101 - that is how it came among the changed.
+            if {**record.row, "updated_at": record.before["updated_at"]} == record.before:
+                record.row, record.keys, record.has_new_phone = record.before, [], False
+                returned.append(record)
+            record.before = None
+        if not returned:
+            return
+        numbers = {record.id for record in returned}
+        self._changed = [record for record in self._changed if record.id not in numbers]
+        for found in settled:
+            if found.record is not None and not found.record.is_new and found.record.id in numbers:
+                found.outcome = Outcome.UNCHANGED
 
     def write(self, session: Session) -> None:
         """Store what was settled."""

@@ -1,0 +1,258 @@
+"""prefcentre subscribers: bring people in from a file, and show what is known about one."""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from sqlmodel import Session
+
+from prefcentre.cli.common import JsonOption, answer, err, opened
+from prefcentre.consent import service as consent
+from prefcentre.consent.service import Channel, LawfulBasis
+from prefcentre.context import Context
+from prefcentre.delivery import service as delivery
+from prefcentre.errors import NotFound
+from prefcentre.imports import service as imports
+from prefcentre.imports.service import ImportOptions, ImportResult
+from prefcentre.preferences import service as preferences
+from prefcentre.subscribers import service as subscribers
+from prefcentre.subscribers.service import Subscriber
+from prefcentre.suppression import service as suppression
+from prefcentre.suppression.service import Entry
+
+app = typer.Typer(help="The people: bring them in, look them up.", no_args_is_help=True)
+
+_SHOWN = ("phone", "postal_address", "name", "first_name", "last_name", "language", "timezone")
+
+
+@app.command(name="import")
+def import_(  # noqa: PLR0913 - a command has as many options as it has
+    file: Annotated[Path, typer.Argument(help="A CSV file whose first line names the columns.")],
+    *,
+    topic: Annotated[
+        str | None, typer.Option(help="The topic that these people agreed to.")
+    ] = None,
+    channel: Annotated[
+        str | None, typer.Option(help="The channel they agreed to, such as email.")
+    ] = None,
+    basis: Annotated[str | None, typer.Option(help="The lawful basis, such as consent.")] = None,
+    source: Annotated[
+        str | None, typer.Option(help="Where and how they agreed; kept as evidence.")
+    ] = None,
+    columns: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map",
+            metavar="COL=FIELD",
+            help="What a column holds; “COL=” leaves it out. May be repeated.",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Judge everything and write nothing.")
+    ] = False,
+    encoding: Annotated[
+        str | None, typer.Option(help="For files that are not UTF-8, such as cp1252.")
+    ] = None,
+    delimiter: Annotated[
+        str | None, typer.Option(help="What separates cells, if the first line does not show it.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring people in from a CSV file.
+
+    With --topic, --channel, --basis and --source the people's consent is granted as well; without them people are
+    stored and nothing is granted. Running it again after an interruption goes on where it stopped.
+    """
+    options = _options(topic, channel, basis, source, columns or [], dry_run, encoding, delimiter)
+    with opened() as context, _progress(as_json) as progress:
+        result = imports.import_file(context, file, options, progress, _tell_mapping)
+    answer(as_json, result.as_dict(), _summary(result))
+
+
+@app.command()
+def show(
+    email: Annotated[str, typer.Argument(help="The person's e-mail address.")],
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what is known about one person."""
+    with opened() as context, context.db.reading() as session:
+        person = subscribers.find(session, context, email)
+        if person is None:
+            raise NotFound(_unknown(session, context, email))
+        data = _everything(session, context, person)
+    answer(as_json, data, _page(data))
+
+
+def _options(
+    topic: str | None,
+    channel: str | None,
+    basis: str | None,
+    source: str | None,
+    columns: list[str],
+    dry_run: bool,
+    encoding: str | None,
+    delimiter: str | None,
+) -> ImportOptions:
+    parts = {"--topic": topic, "--channel": channel, "--basis": basis, "--source": source}
+    missing = [name for name, value in parts.items() if not (value or "").strip()]
+    if 0 < len(missing) < len(parts):
+        raise typer.BadParameter(
+            f"A consent needs all four of {', '.join(parts)}; {', '.join(missing)} is missing. "
+            "Without any of them people are stored and nothing is granted."
+        )
+    if channel is not None and channel not in set(Channel):
+        raise typer.BadParameter(
+            f"“{channel}” is not one of {', '.join(Channel)}.", param_hint="--channel"
+        )
+    if basis is not None and basis not in set(LawfulBasis):
+        raise typer.BadParameter(
+            f"“{basis}” is not one of {', '.join(LawfulBasis)}.", param_hint="--basis"
+        )
+    return ImportOptions(
+        topic=topic,
+        channel=channel,
+        basis=basis,
+        source=source,
+        columns=_mapping(columns),
+        encoding=encoding,
+        delimiter=_delimiter(delimiter),
+        dry_run=dry_run,
+    )
+
+
+def _mapping(columns: list[str]) -> dict[str, str]:
+    found = {}
+    for text in columns:
+        column, equals, field = text.rpartition("=")
+        if not equals or not column.strip():
+            raise typer.BadParameter(f"“{text}” is not of the form COL=FIELD.", param_hint="--map")
+        found[column.strip()] = field.strip()
+    return found
+
+
+def _delimiter(text: str | None) -> str | None:
+    if text is None:
+        return None
+    found = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";"}.get(text.lower(), text)
+    if len(found) != 1 or found in '"\r\n':
+        raise typer.BadParameter("It has to be one character, or “tab”.", param_hint="--delimiter")
+    return found
+
+
+def _tell_mapping(mapping: Mapping[str, str | None]) -> None:
+    err.print("Columns:", markup=False)
+    for column, field in mapping.items():
+        err.print(f"  {column} → {field or 'left out'}", markup=False)
+
+
+@contextmanager
+def _progress(as_json: bool) -> Iterator[Callable[[int, int], None] | None]:
+    if as_json or not sys.stderr.isatty():
+        yield None
+        return
+    parts = (TextColumn("Importing"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*parts, console=err, transient=True) as bar:
+        task = bar.add_task("import", total=None)
+        yield lambda done, size: bar.update(task, completed=done, total=size)
+
+
+def _summary(result: ImportResult) -> str:
+    counts = result.counts
+    lines = [
+        (
+            f"{counts.read:,} lines: {counts.added:,} added, {counts.updated:,} updated, "
+            f"{counts.unchanged:,} unchanged, {counts.refused:,} refused."
+        ),
+        f"{counts.granted:,} consents granted.",
+    ]
+    if counts.not_granted:
+        reasons = ", ".join(
+            f"{reason} {number:,}" for reason, number in sorted(counts.not_granted.items())
+        )
+        lines.append(f"Not granted: {reasons}.")
+    if counts.set_aside:
+        names = ", ".join(f"{name} {number:,}" for name, number in sorted(counts.set_aside.items()))
+        lines.append(f"Values that could not be used for their field: {names}.")
+    if result.rejects_file:
+        lines.append(f"The refused lines and the reasons are in {result.rejects_file}.")
+    if result.resumed:
+        lines.append(
+            "This went on where an earlier run had stopped; the numbers are those of both."
+        )
+    if result.dry_run:
+        lines.append("This was a dry run: nothing was written.")
+    return "\n".join(lines)
+
+
+def _unknown(session: Session, context: Context, email: str) -> str:
+    entries = suppression.check(session, context, email)
+    if not entries:
+        return "There is no subscriber with this address."
+    standing = ", ".join(f"{entry.scope} ({entry.reason})" for entry in entries)
+    return f"There is no subscriber with this address, but it is suppressed: {standing}."
+
+
+def _everything(session: Session, context: Context, person: Subscriber) -> dict[str, Any]:
+    assert person.id is not None  # noqa: S101 - it was read from the database.
+    return {
+        "email": person.email,
+        **{name: getattr(person, name) for name in _SHOWN},
+        "attributes": dict(person.attributes),
+        "restricted": person.restricted,
+        "role_address": person.role_address,
+        "created_at": person.created_at,
+        "updated_at": person.updated_at,
+        "preference": asdict(preferences.overview(session, context, person).limits),
+        "consents": [
+            {
+                "topic": view.topic_key,
+                "channel": view.channel,
+                "state": view.state,
+                "since": view.since,
+                "basis": view.basis,
+                "valid_until": view.valid_until,
+                "method": view.method,
+                "source": view.source,
+            }
+            for view in consent.consents_of(session, person.id)
+        ],
+        "suppressions": [
+            {"scope": entry.scope, "reason": entry.reason, "at": entry.at, "until": entry.until}
+            for entry in _suppressions(session, context, person)
+        ],
+        "deliveries": [
+            {"campaign": slug, "state": state, "reason": reason}
+            for slug, state, reason in delivery.deliveries_of(session, person.id)
+        ],
+    }
+
+
+def _suppressions(session: Session, context: Context, person: Subscriber) -> list[Entry]:
+    assert person.id is not None  # noqa: S101 - it was read from the database.
+    of_keys = suppression.entries_of(session, context, subscribers.keys_of(session, person.id))
+    # The address brings the entries of its domain with it.
+    of_address = suppression.check(session, context, person.email) if person.email else []
+    found = {(entry.scope, entry.reason): entry for entry in [*of_keys, *of_address]}
+    return sorted(found.values(), key=lambda entry: entry.reason.rank)
+
+
+def _page(data: Mapping[str, Any]) -> str:
+    lines = [f"{name}: {data[name]}" for name in ("email", *_SHOWN) if data[name] is not None]
+    lines += [f"{name}: {value}" for name, value in data["attributes"].items()]
+    lines += [f"{name}: {value}" for name, value in data["preference"].items() if value is not None]
+    for title, empty in _LISTS.items():
+        lines.append(f"{title}:" if data[title] else f"{title}: {empty}")
+        for row in data[title]:
+            lines.append(
+                "  " + "  ".join(str(value) for value in row.values() if value is not None)
+            )
+    return "\n".join(lines)
+
+
+_LISTS = {"consents": "never asked", "suppressions": "none", "deliveries": "none"}
