@@ -1,7 +1,7 @@
 """All SQL on topics, wordings, consents and their events."""
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlmodel import Session, SQLModel, col, select
@@ -24,6 +24,8 @@ _EVENT: sa.Table = SQLModel.metadata.tables["consent_event"]
 _CONSENT: sa.Table = SQLModel.metadata.tables["consent"]
 _WALK_IN_PARTS_OF = 2_000
 
+Row = TypeVar("Row", Topic, ConsentWording)
+
 
 # --- topics and their words -----------------------------------------------------------------
 
@@ -31,6 +33,18 @@ _WALK_IN_PARTS_OF = 2_000
 def all_topics(session: Session) -> list[Topic]:
     statement = select(Topic).where(col(Topic.archived_at).is_(None))
     return list(session.exec(statement.order_by(col(Topic.position), col(Topic.key))))
+
+
+def every_topic(session: Session) -> list[Topic]:
+    """Those that are archived too."""
+    return list(session.exec(select(Topic)))
+
+
+def add(session: Session, row: Row) -> Row:
+    """Store it, so that it has its number."""
+    session.add(row)
+    session.flush()
+    return row
 
 
 def topic_with_key(session: Session, key: str) -> Topic | None:

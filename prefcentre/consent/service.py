@@ -9,6 +9,7 @@ from typing import Any
 from sqlmodel import Session
 
 from prefcentre.consent import chain, heads, queries, rules
+from prefcentre.consent.applying import AppliedTopics, apply_topics
 from prefcentre.consent.chain import Problem
 from prefcentre.consent.models import (
     Channel,
@@ -24,6 +25,7 @@ from prefcentre.subscribers.service import Subscriber
 
 __all__ = [
     "Act",
+    "AppliedTopics",
     "Channel",
     "ConsentAction",
     "ConsentState",
@@ -33,12 +35,17 @@ __all__ = [
     "Problem",
     "Topic",
     "Verification",
+    "apply_topics",
+    "chain_keys",
     "consents_of",
+    "counts_as_granted",
     "current_wording",
+    "granted_by_channel",
     "history",
     "may_import",
     "rebuild",
     "record",
+    "sign_up_action",
     "states_of",
     "topic",
     "topic_by_id",

@@ -1,6 +1,7 @@
 """What the suppression list forbids, for how long, and how it is lifted."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -13,10 +14,10 @@ from prefcentre.suppression.service import Lifter
 from prefcentre.testing import FrozenClock
 
 
-def suppress(context: Context, email: str = "dan@example.org", **fields: object) -> bool:
-    values: dict[str, object] = {"scope": "all", "reason": Reason.MANUAL, "source": "test"}
+def suppress(context: Context, email: str = "dan@example.org", **fields: Any) -> bool:
+    values: dict[str, Any] = {"scope": "all", "reason": Reason.MANUAL, "source": "test"}
     with context.db.writing() as session:
-        return service.suppress(session, context, email=email, **(values | fields))  # type: ignore[arg-type]
+        return service.suppress(session, context, email=email, **(values | fields))
 
 
 def check(context: Context, email: str = "dan@example.org") -> list[tuple[str, Reason]]:
@@ -150,7 +151,7 @@ def test_denies_answers_for_many_keys_at_once(any_context: Context, clock: Froze
     ],
 )
 def test_an_entry_that_contradicts_itself_is_refused(
-    context: Context, fields: dict[str, object], words: str
+    context: Context, fields: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(InvalidInput, match=words):
         suppress(context, **fields)
