@@ -56,6 +56,11 @@ class Cell:
     on: bool = False
     blocked: Reason | None = None
 
+    @property
+    def arrives(self) -> bool:
+        """Whether it is sent at present."""
+        return self.on and self.blocked is None
+
 
 @dataclass(frozen=True, slots=True)
 class TopicChoices:
@@ -68,9 +73,9 @@ class TopicChoices:
     cells: tuple[Cell, ...]
 
     @property
-    def on(self) -> tuple[Channel, ...]:
-        """The channels that the person gets it by."""
-        return tuple(cell.channel for cell in self.cells if cell.on)
+    def arriving(self) -> tuple[Channel, ...]:
+        """The channels that the person gets it by at present."""
+        return tuple(cell.channel for cell in self.cells if cell.arrives)
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,10 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """Everything that the preference page shows. ``blocked`` are reasons why what is on does not arrive."""
+    """Everything that the preference page shows.
+
+    ``gets`` is what arrives at present; ``blocked`` are the reasons why something that is on does not.
+    """
 
     topics: tuple[TopicChoices, ...]
     limits: Limits
@@ -423,7 +426,7 @@ def _cell(standing: _Standing, place: Place) -> Cell:
 
 
 def _gets(topics: Iterable[TopicChoices]) -> tuple[Choice, ...]:
-    return tuple(Choice(topic.name, channel) for topic in topics for channel in topic.on)
+    return tuple(Choice(topic.name, channel) for topic in topics for channel in topic.arriving)
 
 
 def _withdrawals(standing: _Standing, places: Iterable[Place]) -> dict[Place, ConsentAction]:

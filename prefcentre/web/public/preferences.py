@@ -1,5 +1,6 @@
 """The preference page: GET shows where a person stands, POST saves, stops everything or takes a change back."""
 
+from collections.abc import Set as AbstractSet
 from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -101,7 +102,7 @@ def _page(
         names=words.CHANNELS,
         by=words.BY_CHANNEL,
         frequencies=words.FREQUENCIES,
-        **_grid(overview, zone, as_sent=bool(problem)),
+        **_grid(overview, as_sent=bool(problem)),
         **_fields(context, overview, zone, as_sent=bool(problem)),
     )
 
@@ -116,7 +117,7 @@ def _answer(done: Done | None, overview: Overview, zone: ZoneInfo) -> dict[str, 
     }
 
 
-def _grid(overview: Overview, zone: ZoneInfo, *, as_sent: bool) -> dict[str, Any]:
+def _grid(overview: Overview, *, as_sent: bool) -> dict[str, Any]:
     on = {(topic.key, cell.channel) for topic in overview.topics for cell in topic.cells if cell.on}
     ticked = _places("choice") if as_sent else on
     shown = _places("shown") if as_sent else on
@@ -124,18 +125,16 @@ def _grid(overview: Overview, zone: ZoneInfo, *, as_sent: bool) -> dict[str, Any
     return {
         "channels": [channel for channel in words.CHANNELS if channel in offered],
         "shown": sorted(f"{key}:{channel}" for key, channel in shown),
-        "topics": [_topic(topic, ticked, zone) for topic in overview.topics],
+        "topics": [_topic(topic, ticked) for topic in overview.topics],
     }
 
 
-def _topic(
-    topic: TopicChoices, ticked: set[Place] | frozenset[Place], zone: ZoneInfo
-) -> dict[str, Any]:
+def _topic(topic: TopicChoices, ticked: AbstractSet[Place]) -> dict[str, Any]:
     return {
         "key": topic.key,
         "name": topic.name,
         "description": topic.description,
-        "facts": words.facts(topic, zone),
+        "waiting": words.waiting(topic),
         "cells": {
             cell.channel: {"ticked": (topic.key, cell.channel) in ticked} for cell in topic.cells
         },

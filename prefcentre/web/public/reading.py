@@ -1,12 +1,17 @@
-"""Pages about one mail: why it came."""
+"""Pages about one mail: the mail itself, and why it came."""
 
-from flask import Blueprint, render_template
+from flask import Blueprint, Response, render_template
 from flask.typing import ResponseReturnValue
 
+from prefcentre.campaigns import service as campaigns
+from prefcentre.consent import service as consents
 from prefcentre.context import Context
 from prefcentre.errors import NotFound
+from prefcentre.messages import service as messages
+from prefcentre.messages.service import Compiled
 from prefcentre.preferences import service
 from prefcentre.tokens import TokenKind
+from prefcentre.web.headers import MAIL_CONTENT_SECURITY_POLICY
 from prefcentre.web.public import words
 from prefcentre.web.public.requests import (
     masked,
@@ -16,10 +21,36 @@ from prefcentre.web.public.requests import (
     zone_of,
 )
 
+_OWN_LINKS = ("unsubscribe", "preferences", "tracking", "why", "view")
+
 
 def declare(pages: Blueprint, context: Context) -> None:
     """Add the addresses of this module."""
+    route(pages, "GET", "/v/<text>", view, context)
     route(pages, "GET", "/w/<text>", why, context)
+
+
+def view(context: Context, text: str) -> ResponseReturnValue:
+    """The mail as everybody may see it. People pass this link on, so nothing in it belongs to the one who got it."""
+    token = context.signer.read(TokenKind.VIEW, text)
+    with context.db.reading() as session:
+        campaign = campaigns.by_id(session, token.campaign)
+        if campaign is None:
+            raise NotFound
+        content = campaigns.content(session, token.campaign, campaign.content_version)
+        topic = consents.topic_by_id(session, campaign.topic_id)
+        html = messages.render_page(
+            context,
+            Compiled.from_json(content.compiled),
+            slug=campaign.slug,
+            topic_name=topic.name,
+            links=dict.fromkeys(_OWN_LINKS, f"{context.settings.public_url}/"),
+        )
+    return Response(
+        html,
+        content_type="text/html; charset=utf-8",
+        headers={"Content-Security-Policy": MAIL_CONTENT_SECURITY_POLICY},
+    )
 
 
 def why(context: Context, text: str) -> ResponseReturnValue:

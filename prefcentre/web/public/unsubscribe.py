@@ -6,7 +6,7 @@ from flask.typing import ResponseReturnValue
 from prefcentre.context import Context
 from prefcentre.delivery import service as delivery
 from prefcentre.preferences import service
-from prefcentre.preferences.service import Done, Method
+from prefcentre.preferences.service import Deed, Done, Method
 from prefcentre.tokens import LinkToken, TokenKind
 from prefcentre.web.public import oneclick, words
 from prefcentre.web.public.requests import preferences_path, route, visit, zone_of
@@ -77,9 +77,8 @@ def _answer(context: Context, token: LinkToken, done: Done) -> ResponseReturnVal
         heading=words.stopped_heading(done),
         what=words.stopped_sentence(done),
         stopped=words.choices(done.stopped),
-        since=words.moment(done.since, zone),
+        since=None if done.deed is Deed.UNDO else words.moment(done.since, zone),
         remains=words.choices(done.remains) if person else None,
         undo=done.undo,
-        undone=done.deed is service.Deed.UNDO,
         preferences=preferences_path(context, token) if person else None,
     )

@@ -6,7 +6,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from prefcentre.preferences.service import (
-    Cell,
     Choice,
     ConsentView,
     Deed,
@@ -17,11 +16,11 @@ from prefcentre.preferences.service import (
 )
 
 CHANNELS = {
-    "email": "email",
-    "sms": "text message",
-    "phone": "phone",
-    "post": "post",
-    "online": "advertising",
+    "email": "Email",
+    "sms": "Text message",
+    "phone": "Phone",
+    "post": "Post",
+    "online": "Online ads",
 }
 """What a channel is called."""
 
@@ -30,7 +29,7 @@ BY_CHANNEL = {
     "sms": "by text message",
     "phone": "by phone",
     "post": "by post",
-    "online": "in advertising online",
+    "online": "in online ads",
 }
 """The same after the name of a topic."""
 
@@ -97,24 +96,30 @@ def listed(parts: Sequence[str]) -> str:
     return " and ".join(part for part in (", ".join(parts[:-1]), *parts[-1:]) if part)
 
 
-def place(topic: str, channel: str) -> str:
-    """A topic and a channel: Product news by email."""
-    return f"{topic} {BY_CHANNEL[channel]}"
+def place(topic: str, *channels: str) -> str:
+    """A topic with its channels: Product news by email and post."""
+    ways = [BY_CHANNEL[channel].removeprefix("by ") for channel in channels]
+    start = "" if ways[0].startswith("in ") else "by "
+    return f"{topic} {start}{listed(ways)}"
 
 
 def choices(places: Sequence[Choice]) -> str:
-    """Several of them, those of one topic together: Product news by email and by post, and Events by email."""
+    """Several of them, those of one topic together: Events by email, and Product news by email and post."""
     by_topic: dict[str, list[str]] = {}
     for chosen in places:
-        by_topic.setdefault(chosen.topic, []).append(BY_CHANNEL[chosen.channel])
-    parts = [f"{topic} {listed(channels)}" for topic, channels in by_topic.items()]
-    return ", and ".join(part for part in ("; ".join(parts[:-1]), *parts[-1:]) if part)
+        by_topic.setdefault(chosen.topic, []).append(chosen.channel)
+    parts = [place(topic, *channels) for topic, channels in by_topic.items()]
+    return ", and ".join(part for part in (", ".join(parts[:-1]), *parts[-1:]) if part)
 
 
 def outlook(overview: Overview, zone: ZoneInfo) -> str:
     """One true sentence: what this person gets from us, worked out from what they chose."""
     if not overview.gets:
-        return "You get nothing from us."
+        return (
+            "At present you get nothing from us."
+            if overview.blocked
+            else "You get nothing from us."
+        )
     start = (
         f"From {day(overview.limits.paused_until, zone)} you get"
         if overview.limits.paused_until
@@ -141,7 +146,7 @@ def saved(done: Done, overview: Overview, zone: ZoneInfo) -> str:
         return f"The undo worked once, for 15 minutes. {now}"
     if not done.changed:
         return f"These were your choices already. {now}"
-    return now.replace("you get ", "you will get ").replace("You get ", "You will get ")
+    return now.replace("ou get ", "ou will get ")
 
 
 def stopped_heading(done: Done) -> str:
@@ -180,20 +185,10 @@ def blocks(overview: Overview) -> list[str]:
     return list(dict.fromkeys(BLOCKS.get(reason, _BLOCKED) for reason in overview.blocked))
 
 
-def facts(topic: TopicChoices, zone: ZoneInfo) -> list[str]:
-    """Since when a topic is on or stopped, channel by channel."""
-    return [_fact(cell, zone) for cell in topic.cells if cell.state is not None]
-
-
-def _fact(cell: Cell, zone: ZoneInfo) -> str:
-    name = CHANNELS[cell.channel].capitalize()
-    if cell.on:
-        return f"{name} since {day(cell.since, zone)}"
-    if cell.state == "pending":
-        return f"{name} waits for your confirmation: tick it to confirm"
-    return (
-        f"{name} {'declined' if cell.state == 'refused' else 'stopped'} on {day(cell.since, zone)}"
-    )
+def waiting(topic: TopicChoices) -> str:
+    """What to do where a confirmation is outstanding."""
+    found = [BY_CHANNEL[cell.channel] for cell in topic.cells if cell.state == "pending"]
+    return f"You asked for this {listed(found)}. Tick it to confirm." if found else ""
 
 
 def _limit(overview: Overview) -> str:
