@@ -1,5 +1,6 @@
 """Decides what an entry may say, which entry covers another, what it forbids, and who may lift it (standards §3)."""
 
+import re
 from collections.abc import Collection
 from datetime import datetime
 from enum import StrEnum
@@ -42,6 +43,9 @@ _MAY_LIFT: dict[Reason, frozenset[Lifter]] = {
 }
 # Staff may believe once that a dead mailbox lives; after that only its owner can prove it.
 _STAFF_LIFTS_ONCE = frozenset({Reason.HARD_BOUNCE})
+
+
+_ADDRESS = re.compile(r"\S+@\S+")
 
 
 def parse_reason(text: str) -> Reason:
@@ -89,6 +93,11 @@ def check_entry(scope: str, reason: Reason, until: datetime | None, now: datetim
         raise InvalidInput("The reason “domain” needs the scope “domain”.")
     if until is not None and until <= now:
         raise InvalidInput("The end of an entry has to lie in the future.")
+
+
+def without_addresses(note: str) -> str:
+    """A note with every address in it masked: other systems put the mail server's whole answer there (R179)."""
+    return _ADDRESS.sub("•••", note)
 
 
 def covers(standing: datetime | None, wanted: datetime | None) -> bool:

@@ -1,8 +1,10 @@
 """Use cases on suppression: forbid, ask, lift where that is allowed, bring lists in and give hashes out."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from sqlmodel import Session
@@ -11,16 +13,20 @@ from prefcentre import addresses, db
 from prefcentre.consent import service as consent
 from prefcentre.context import Context
 from prefcentre.errors import InvalidInput, Refused
-from prefcentre.lookup import LookupKind
+from prefcentre.lookup import KEY_BYTES, LookupKind
 from prefcentre.reasons import Reason
 from prefcentre.subscribers.service import phone_number
-from prefcentre.suppression import queries, rules
+from prefcentre.suppression import files, queries, rules
+from prefcentre.suppression.files import EXPORT_HEADER, Rejects
 from prefcentre.suppression.models import Suppression
 from prefcentre.suppression.rules import REASONS, Lifter, parse_reason
 
 __all__ = [
+    "EXPORT_HEADER",
     "REASONS",
     "Entry",
+    "ExportRow",
+    "ImportResult",
     "Lifter",
     "NewEntry",
     "VersionedKey",
@@ -30,9 +36,12 @@ __all__ = [
     "denies",
     "entries_of",
     "export",
+    "import_file",
     "keys_in_domain",
+    "keys_of",
     "keys_of_address",
     "lift",
+    "may_lift",
     "newest",
     "parse_reason",
     "parse_scope",
@@ -46,6 +55,7 @@ VersionedKey = tuple[str, bytes]
 """The name of a lookup key and a hash made with it."""
 
 _REPLACED = "replaced"
+_CHUNK = 1_000
 
 scopes_that_forbid = rules.scopes_that_forbid
 topic_scope = rules.topic_scope
@@ -85,6 +95,19 @@ class ExportRow:
     reason: Reason
     at: datetime
     until: datetime | None
+
+
+@dataclass(slots=True)
+class ImportResult:
+    """What came of the lines of a suppression list."""
+
+    layout: str
+    read: int = 0
+    added: int = 0
+    unchanged: int = 0
+    refused: int = 0
+    left_out: int = 0
+    rejects_file: Path | None = None
 
 
 # --- forbid ---------------------------------------------------------------------------------
@@ -131,6 +154,12 @@ def suppress_many(
     session: Session, context: Context, entries: Sequence[NewEntry], *, source: str
 ) -> int:
     """Make many entries at once and say how many are new; those that stand already are left alone (R187)."""
+    return len(_make(session, context, entries, source))
+
+
+def _make(
+    session: Session, context: Context, entries: Sequence[NewEntry], source: str
+) -> Collection[tuple[bytes, str, Reason]]:
     _lock(session, entries)
     now = context.clock.now()
     standing = {
@@ -152,7 +181,7 @@ def suppress_many(
     queries.lift(session, replaced, now, _REPLACED, "")
     if wanted:
         queries.add(session, [_row(entry, source) for entry in wanted.values()])
-    return len(wanted)
+    return wanted.keys()
 
 
 def _lock(session: Session, entries: Sequence[NewEntry]) -> None:
@@ -172,13 +201,20 @@ def _row(entry: NewEntry, source: str) -> dict[str, Any]:
         "source": source,
         "at": entry.at,
         "until": entry.until,
-        "note": entry.note,
+        "note": rules.without_addresses(entry.note),
     }
 
 
 def keys_of_address(context: Context, email: str) -> list[VersionedKey]:
     """The hashes of an address under every key in use. Raises InvalidAddress."""
     return context.lookup.by_version(LookupKind.EMAIL, addresses.normalise(email))
+
+
+def keys_of(context: Context, who: str, scope: str) -> list[bytes]:
+    """What an entry with this scope is found by: the hashes of a domain, or else of an address."""
+    is_domain = scope == rules.WHOLE_DOMAIN
+    found = _keys_of_domain(context, who) if is_domain else keys_of_address(context, who)
+    return [key for _, key in found]
 
 
 def _keys_of_phone(context: Context, phone: str) -> list[VersionedKey]:
@@ -281,6 +317,118 @@ def lift(
 def may_lift(reason: Reason, by: Lifter) -> bool:
     """Whether an act of this kind may lift this reason at all, so that a page can say so beforehand."""
     return rules.may_lift(reason, by, note="asked")
+
+
+# --- lists in -------------------------------------------------------------------------------
+
+
+def import_file(
+    context: Context,
+    path: Path,
+    *,
+    reason: Reason | None = None,
+    scope: str | None = None,
+    after_chunk: Callable[[list[bytes]], object] | None = None,
+) -> ImportResult:
+    """Add the entries of a list that another system exported, or of our own export (R187).
+
+    Only adds, and the same file again changes nothing. ``reason`` and ``scope`` are for lines that do not say their own;
+    without them these are "manual" and "all". A line that can't be used is written to the rejects file and counted.
+    Opens a session for each chunk and commits it; ``after_chunk`` is then told its keys. Raises NotFound and
+    InvalidInput before anything is added, save for a file that stops being CSV in the middle.
+    """
+    layout, lines = files.read(path)
+    result = ImportResult(layout.name)
+    started = context.clock.now().strftime("%Y%m%d-%H%M%S")
+    rejects = Rejects(context.settings.data_dir / "rejects" / f"suppressions-{started}.csv")
+    with context.db.reading() as session:
+        topic_keys = [topic.key for topic in consent.topics(session)]
+    usual = (reason, rules.parse_scope(scope or rules.EVERYTHING, topic_keys))
+    reading = _Reading(context, topic_keys, usual, rejects)
+    while chunk := list(islice(lines, _CHUNK)):
+        entries = reading.entries(chunk, result)
+        with context.db.writing() as session:
+            new = _make(session, context, [e for of in entries for e in of], f"import:{path.name}")
+        added = sum(any((e.key, e.scope, e.reason) in new for e in of) for of in _firsts(entries))
+        result.added += added
+        result.unchanged += len(entries) - added
+        if after_chunk:
+            after_chunk([entry.key for of in entries for entry in of])
+    result.rejects_file = rejects.path
+    return result
+
+
+def _firsts(entries: Iterable[list[NewEntry]]) -> Iterator[list[NewEntry]]:
+    # An address that stands in a chunk twice is one new entry.
+    seen: set[tuple[bytes, str, Reason]] = set()
+    for of_line in entries:
+        place = (of_line[0].key, of_line[0].scope, of_line[0].reason)
+        if place not in seen:
+            seen.add(place)
+            yield of_line
+
+
+class _Reading:
+    """Turns lines of a list into entries, and sends those that can't be used to the rejects."""
+
+    def __init__(
+        self,
+        context: Context,
+        topic_keys: Collection[str],
+        usual: tuple[Reason | None, str],
+        rejects: Rejects,
+    ) -> None:
+        self._context = context
+        self._topic_keys = topic_keys
+        self._usual_reason, self._usual_scope = usual
+        self._rejects = rejects
+        self._now = context.clock.now()
+
+    def entries(self, lines: Sequence[files.Line], result: ImportResult) -> list[list[NewEntry]]:
+        """For each line that can be used, its entries: one for each lookup key."""
+        found = []
+        for line in lines:
+            result.read += 1
+            if not line.is_meant or (line.until is not None and line.until <= self._now):
+                result.left_out += 1
+                continue
+            try:
+                found.append(self._of_line(line))
+            except InvalidInput as error:
+                result.refused += 1
+                self._rejects.write(line, str(error))
+        return found
+
+    def _of_line(self, line: files.Line) -> list[NewEntry]:
+        scope = rules.parse_scope(line.scope or self._usual_scope, self._topic_keys)
+        is_domain = scope == rules.WHOLE_DOMAIN
+        usual = self._usual_reason or (Reason.DOMAIN if is_domain else Reason.MANUAL)
+        reason = line.reason or usual
+        rules.check_entry(scope, reason, line.until, self._now)
+        # A date in the future is a mistake of the other system's; the entry holds from now on.
+        at = min(line.at or self._now, self._now)
+        return [
+            NewEntry(version, key, scope, reason, at, line.until, line.note)
+            for version, key in self._keys(line, is_domain=is_domain)
+        ]
+
+    def _keys(self, line: files.Line, *, is_domain: bool) -> list[VersionedKey]:
+        if line.key_version:
+            return [(line.key_version, self._hash(line))]
+        if is_domain:
+            return _keys_of_domain(self._context, line.address)
+        return keys_of_address(self._context, line.address)
+
+    def _hash(self, line: files.Line) -> bytes:
+        if line.key_version not in self._context.lookup.versions:
+            raise InvalidInput("The hash was made with a lookup key that is not ours.")
+        try:
+            key = bytes.fromhex(line.address)
+        except ValueError:
+            key = b""
+        if len(key) != KEY_BYTES:
+            raise InvalidInput("This is not a hash that an export of ours holds.")
+        return key
 
 
 # --- out ------------------------------------------------------------------------------------

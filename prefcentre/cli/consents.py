@@ -1,0 +1,68 @@
+"""prefcentre consents: what a person agreed to and when, and the proof that the record is whole."""
+
+from typing import Annotated, Any
+
+import typer
+
+from prefcentre.cli.common import JsonOption, answer, err, opened
+from prefcentre.consent import service as consent
+from prefcentre.errors import NotFound
+from prefcentre.subscribers import service as subscribers
+
+app = typer.Typer(help="What people agreed to, and the proof of it.", no_args_is_help=True)
+
+
+@app.command()
+def history(
+    email: Annotated[str, typer.Argument(help="The person's e-mail address.")],
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Show everything that happened to a person's consents, oldest first, with the words they saw."""
+    with opened() as context, context.db.reading() as session:
+        person = subscribers.find(session, context, email)
+        if person is None:
+            raise NotFound("There is no subscriber with this address.")
+        events = consent.history(session, context, person)
+    lines = [_line(event) for event in events]
+    answer(as_json, {"events": events}, "\n".join(lines) or "Nothing has happened yet.")
+
+
+@app.command()
+def verify(*, as_json: JsonOption = False) -> None:
+    """Walk over the whole ledger and say whether it is whole. Exits with 1 when it is not."""
+    with opened() as context, context.db.reading() as session:
+        found = consent.verify(session, context)
+    data = {
+        "ok": found.ok,
+        "events": found.events,
+        "first_bad": found.first_bad,
+        "problem": found.problem,
+        "message": found.message,
+        "heads": found.heads,
+    }
+    answer(as_json, data, _verdict(found))
+    if not found.ok:
+        err.print(f"prefcentre: {found.message}", markup=False)
+        raise typer.Exit(1)
+
+
+def _line(event: dict[str, Any]) -> str:
+    parts = [
+        f"{event['seq']}",
+        f"{event['at']:%Y-%m-%d %H:%M:%S} UTC",
+        f"{event['action']} → {event['state']}",
+        f"{event['topic']} by {event['channel']}",
+        f"{event['method']}: {event['source']}",
+    ]
+    if event["wording"]:
+        parts.append(f"“{event['wording']}” (version {event['wording_version']})")
+    return "  ".join(parts)
+
+
+def _verdict(found: consent.Verification) -> str:
+    if found.ok:
+        return (
+            f"{found.events:,} events, all as they were sealed; {found.heads:,} written ends agree."
+        )
+    return f"{found.events:,} events; the ledger is not whole ({found.problem})."
