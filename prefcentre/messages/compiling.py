@@ -124,6 +124,12 @@ def _check_files(work: _Work) -> None:
     sandbox.parse(work.rich, body, source.body_file)
     frame_tree = sandbox.parse(work.rich, frame, work.frame_file, extra=("content", "preheader"))
     _require_slot(frame_tree, work.frame_file)
+    if source.preheader and not any(
+        node.name == "preheader" for node in frame_tree.find_all(nodes.Name)
+    ):
+        work.warnings.append(
+            f"The template “{source.frame.name}” shows no preheader; its first line is the preview."
+        )
     for text, file in ((source.subject, source.toml_file), (source.preheader, source.toml_file)):
         sandbox.parse(work.plain, text, file)
     if source.text is not None:

@@ -5,7 +5,7 @@ This is a file of its own because it is the sender's inner loop; what it costs i
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
@@ -17,7 +17,7 @@ from prefcentre.messages.compiling import html_variant, on_colour
 from prefcentre.messages.sandbox import MailEnvironment, Program, Ready, Values
 from prefcentre.messages.values import Compiled, Message, Recipient
 from prefcentre.settings import Brand
-from prefcentre.tokens import LinkToken, TokenKind, issued_on
+from prefcentre.tokens import LinkToken, TokenKind
 from prefcentre.tracking.links import TrackingLinks
 
 _KINDS = {
@@ -60,10 +60,8 @@ class Composer:
         self._tracking = TrackingLinks(context.settings, context.links)
         self._sender = addresses.parse(compiled.sender_email)
         self._domain = self._sender.domain
-        self._rich = MailEnvironment(autoescape=True)
-        self._plain = MailEnvironment(autoescape=False)
-        self._subject = _plain_program(self._plain, compiled.subject, "subject")
-        self._text = _part(self._plain, compiled.text, "text part")
+        self._subject = _plain_program(compiled.subject, "subject", rich=False)
+        self._text = _part(compiled.text, "text part", rich=False)
         self._html: dict[tuple[bool, bool], _Part] = {}
         self._campaign = {"slug": slug, "name": compiled.name, "topic": headers.clean(topic_name)}
         self._brand = brand_values(context.settings.brand)
@@ -129,7 +127,7 @@ class Composer:
                 opens=opens,
                 clicks=clicks,
             )
-            part = self._html[opens, clicks] = _part(self._rich, source, "HTML part")
+            part = self._html[opens, clicks] = _part(source, "HTML part", rich=True)
         return part
 
     def _fixed_headers(self, campaign_id: int, topic_id: int, label: str, name: str) -> bytes:
@@ -163,11 +161,14 @@ def link_addresses(
 ) -> dict[str, str | None]:
     """The addresses of a person's own pages. The unsubscribe link carries no date and never runs out (R34)."""
     found: dict[str, str | None] = {}
+    today = at.astimezone(UTC).date()
     for name in names:
-        token = LinkToken(_KINDS[name], public_id, topic_id, campaign_id)
-        if token.kind is not TokenKind.UNSUBSCRIBE:
-            token = issued_on(token, at)
-        found[name] = links.page(token) + (_TRACKING_PLACE if name == "tracking" else "")
+        kind = _KINDS[name]
+        if kind is TokenKind.UNSUBSCRIBE:
+            token = LinkToken(kind, public_id, topic_id, campaign_id)
+        else:
+            token = LinkToken(kind, public_id, topic_id, campaign_id, today)
+        found[name] = Ready(links.page(token) + (_TRACKING_PLACE if name == "tracking" else ""))
     return found
 
 
@@ -207,13 +208,16 @@ def _display_name(recipient: Recipient) -> str:
     return recipient.name or " ".join(filter(None, (recipient.first_name, recipient.last_name)))
 
 
-def _part(environment: MailEnvironment, source: str, file: str) -> _Part:
-    # The names that compiling put in were checked there; here everything in the source is ours.
-    program = sandbox.quoted_program(environment, environment.parse(source), file)
-    return _Part(program or _plain_program(environment, source, file), program is not None)
+def _part(source: str, file: str, *, rich: bool) -> _Part:
+    # The source was checked when it was compiled, and the names put in since then are ours.
+    program = sandbox.quoted_program(
+        MailEnvironment(autoescape=False).parse(source), file, rich=rich
+    )
+    return _Part(program or _plain_program(source, file, rich=rich), program is not None)
 
 
-def _plain_program(environment: MailEnvironment, source: str, file: str) -> Program:
+def _plain_program(source: str, file: str, *, rich: bool) -> Program:
+    environment = MailEnvironment(autoescape=rich)
     return sandbox.program(environment, environment.parse(source), file)
 
 

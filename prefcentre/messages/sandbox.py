@@ -12,7 +12,7 @@ from jinja2 import StrictUndefined, Undefined, nodes
 from jinja2.exceptions import SecurityError, TemplateError, TemplateSyntaxError, UndefinedError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
-from markupsafe import Markup, escape
+from markupsafe import escape
 
 from prefcentre.errors import ContentError
 from prefcentre.messages import quoted
@@ -120,16 +120,15 @@ class Values(dict[str, Any]):
 
 
 class Ready(str):
-    """A value that is used many times in one message and was encoded once."""
+    """A value without markup that is used several times in one message and was encoded once."""
 
     __slots__ = ("piece",)
+    piece: str
 
     def __new__(cls, text: str) -> Self:
         ready = super().__new__(cls, text)
-        ready.piece = Markup(quoted.encode(text))  # noqa: S704 - tokens hold no markup.
+        ready.piece = quoted.encode(text)
         return ready
-
-    piece: Markup
 
 
 class MailEnvironment(ImmutableSandboxedEnvironment):
@@ -143,10 +142,13 @@ class MailEnvironment(ImmutableSandboxedEnvironment):
         self.globals = {"range": _capped_range}
         self.filters = {name: self.filters[name] for name in _FILTERS}
         self.filters["counted__"] = self._counted
-        self.filters["quoted__"] = _quoted_markup() if autoescape else _quoted_text()
+        self.filters["quoted_html__"] = _quoting(lambda value: str(escape(value)))
+        self.filters["quoted_text__"] = _quoting(str)
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """A value of plain data; never a method or attribute of the object that holds it."""
+        if obj.__class__ is Values and attribute in obj:
+            return obj[attribute]
         if isinstance(obj, dict):
             return self._entry(obj, attribute)
         return super().getattr(obj, attribute)
@@ -228,14 +230,20 @@ def program(environment: MailEnvironment, tree: nodes.Template, file: str) -> Pr
     return Program(environment, _Counting().visit(tree), file)
 
 
-def quoted_program(environment: MailEnvironment, tree: nodes.Template, file: str) -> Program | None:
+def quoted_program(tree: nodes.Template, file: str, *, rich: bool) -> Program | None:
     """A program that renders straight into quoted-printable, or None when the tree keeps text for later.
 
-    What a set block or a filter block prints is used again as a value and would be encoded twice.
+    What a set block or a filter block prints is used again as a value and would be encoded twice. ``rich`` escapes
+    every value where it is printed; Jinja's own escaping stays off, as it costs a call for each piece.
     """
     if any(tree.find_all((nodes.AssignBlock, nodes.FilterBlock))):
         return None
-    return Program(environment, _Quoting().visit(_Counting().visit(tree)), file)
+    environment = MailEnvironment(autoescape=False)
+    if rich:
+        # All that is printed is escaped anyway; twice would show.
+        environment.filters["e"] = environment.filters["escape"] = str
+    name = "quoted_html__" if rich else "quoted_text__"
+    return Program(environment, _Quoting(name).visit(_Counting().visit(tree)), file)
 
 
 def used_links(tree: nodes.Template) -> set[str]:
@@ -257,11 +265,14 @@ class _Counting(NodeTransformer):
 class _Quoting(NodeTransformer):
     """Static text is encoded here and now; every value passes through the filter that encodes it."""
 
+    def __init__(self, name: str) -> None:
+        self._name = name
+
     def visit_Output(self, node: nodes.Output) -> nodes.Output:  # noqa: N802 - Jinja's name.
         node.nodes = [
             nodes.TemplateData(quoted.encode(part.data), lineno=part.lineno)
             if isinstance(part, nodes.TemplateData)
-            else _filter(part, "quoted__")
+            else _filter(part, self._name)
             for part in node.nodes
         ]
         return node
@@ -356,35 +367,19 @@ def _capped_range(*bounds: int) -> range:
     return made
 
 
-def _quoted_markup() -> Callable[[Any], Markup]:
-    memo: dict[str, Markup] = {}
+def _quoting(spell: Callable[[Any], str]) -> Callable[[Any], str]:
+    memo: dict[str, str] = {}
 
-    def quoted_markup(value: Any) -> Markup:
+    def piece_of(value: Any) -> str:
         if value.__class__ is Ready:
             return value.piece
         if value.__class__ is not str or len(value) > _MEMO_LENGTH:
-            return Markup(quoted.encode(str(escape(value))))  # noqa: S704 - escaped just now.
+            return quoted.encode(spell(value))
         piece = memo.get(value)
         if piece is None:
             if len(memo) >= _MEMO_SIZE:
                 memo.clear()
-            piece = memo[value] = Markup(quoted.encode(str(escape(value))))  # noqa: S704 - escaped just now.
+            piece = memo[value] = quoted.encode(spell(value))
         return piece
 
-    return quoted_markup
-
-
-def _quoted_text() -> Callable[[Any], str]:
-    memo: dict[str, str] = {}
-
-    def quoted_text(value: Any) -> str:
-        if value.__class__ is not str or len(value) > _MEMO_LENGTH:
-            return quoted.encode(str(value))
-        piece = memo.get(value)
-        if piece is None:
-            if len(memo) >= _MEMO_SIZE:
-                memo.clear()
-            piece = memo[value] = quoted.encode(value)
-        return piece
-
-    return quoted_text
+    return piece_of
