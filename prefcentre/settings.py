@@ -208,6 +208,16 @@ class Settings(BaseSettings):
         return parse_smtp_url(self.smtp_url)
 
     @property
+    def listen_host(self) -> str:
+        """The host part of ``listen``, an IPv6 address without its brackets."""
+        return self.listen.rpartition(":")[0].strip("[]")
+
+    @property
+    def listen_port(self) -> int:
+        """The port part of ``listen``."""
+        return int(self.listen.rpartition(":")[2])
+
+    @property
     def is_sqlite(self) -> bool:
         """Whether the database is a file of ours."""
         return self.database_url.startswith("sqlite")

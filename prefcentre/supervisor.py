@@ -5,26 +5,15 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from types import FrameType
 
-from flask import Flask
-from granian.constants import Interfaces
-from granian.log import LogLevels
-from granian.server import Server
-
-from prefcentre import app
 from prefcentre.errors import Unavailable
 from prefcentre.settings import Settings
 
-# A page waits for the database far more than it computes, so there are many more threads than processors.
-_WEB_THREADS = 64
-_WEB_STOP_SECONDS = 5
 _PORT_WAIT_SECONDS = 3.0
 _FIRST_BACK_OFF = 0.5
 _LONGEST_BACK_OFF = 30.0
@@ -33,17 +22,10 @@ _WELL_AFTER_SECONDS = 60.0
 _LOOK_EVERY_SECONDS = 0.1
 # Long enough for a worker whose mail server is slow to answer the dots that are out.
 _STOP_SECONDS = 45.0
-
-_GRANIAN_LOG = {
-    "handlers": {
-        "console": {
-            "formatter": "generic",
-            "class": "logging.StreamHandler",
-            "stream": "ext://sys.stderr",
-        },
-        "access": {"class": "logging.NullHandler"},
-    },
-}
+# The last one comes when the terminal is closed; Windows does not have it.
+_STOP_SIGNALS = [
+    getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)
+]
 
 
 @dataclass
@@ -64,19 +46,20 @@ class Supervisor:
     def __init__(self, children: Sequence[Child], tell: Callable[[str], None]) -> None:
         self.children = children
         self._tell = tell
-        self._stopping = threading.Event()
+        self._is_stopping = False
 
     def stop(self) -> None:
-        """Ask ``run`` to end; safe in a signal handler and from another thread."""
-        self._stopping.set()
+        """Ask ``run`` to end."""
+        # A plain value: an Event's lock may be held by the very thread that a signal interrupts.
+        self._is_stopping = True
 
     def run(self) -> None:
         """Keep the children alive until ``stop``, SIGTERM or Ctrl-C, then wait for them to end."""
         with _signals(self.stop):
             try:
-                while not self._stopping.is_set():
+                while not self._is_stopping:
                     self._look()
-                    self._stopping.wait(_LOOK_EVERY_SECONDS)
+                    time.sleep(_LOOK_EVERY_SECONDS)
             finally:
                 self._end_all()
 
@@ -125,50 +108,24 @@ def children_of(parent: int) -> list[Child]:
 
 def run(settings: Settings, tell: Callable[[str], None]) -> None:
     """Serve pages and send mail until stopped. Raises Unavailable when the port is taken."""
-    wait_for_port(settings.listen)
+    wait_for_port(settings)
     Supervisor(children_of(os.getpid()), tell).run()
 
 
-def serve_web(settings: Settings, build: Callable[..., Flask] = app.create_app) -> None:
-    """Serve pages until SIGTERM or Ctrl-C. Raises Unavailable when the port is taken."""
-    wait_for_port(settings.listen)
-    host, port = split_listen(settings.listen)
-    server = Server(
-        "prefcentre.app:wsgi",
-        address=host,
-        port=port,
-        interface=Interfaces.WSGI,
-        blocking_threads=_WEB_THREADS,
-        # Its advice on the number of threads is a warning; what goes wrong is an error.
-        log_level=LogLevels.error,
-        log_dictconfig=_GRANIAN_LOG,
-        respawn_failed_workers=True,
-        workers_kill_timeout=_WEB_STOP_SECONDS,
-    )
-    # The loader is ours because Granian's own puts the current folder first on the import path.
-    server.serve(target_loader=partial(app.wsgi, os.getpid(), build), wrap_loader=False)
-
-
-def wait_for_port(listen: str, seconds: float = _PORT_WAIT_SECONDS) -> None:
+def wait_for_port(settings: Settings, seconds: float = _PORT_WAIT_SECONDS) -> None:
     """Wait until a server that is just ending has let go of the port.
 
-    Raises Unavailable when somebody else keeps it. Granian would not notice: it shares ports (SO_REUSEPORT).
+    Raises Unavailable when somebody else keeps it. The web server would not notice: it shares ports (SO_REUSEPORT).
     """
     deadline = time.monotonic() + seconds
-    while (problem := _port_problem(listen)) is not None:
+    while (problem := _port_problem(settings)) is not None:
         if time.monotonic() >= deadline:
             raise Unavailable(problem)
         time.sleep(_LOOK_EVERY_SECONDS)
 
 
-def split_listen(listen: str) -> tuple[str, int]:
-    """Host and port of a ``listen`` setting; IPv6 hosts stand in brackets."""
-    host, _, port = listen.rpartition(":")
-    return host.strip("[]"), int(port)
-
-
-def _port_problem(listen: str) -> str | None:
-    host, port = split_listen(listen)
+def _port_problem(settings: Settings) -> str | None:
+    host, port = settings.listen_host, settings.listen_port
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         # Connections of a former server that linger in TIME_WAIT do no harm.
@@ -179,7 +136,7 @@ def _port_problem(listen: str) -> str | None:
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or error
             return (
-                f"Can't listen on {listen}: {reason}. Another program may be using the port; "
+                f"Can't listen on {settings.listen}: {reason}. Another program may be using the port; "
                 "choose another one with PREFCENTRE_LISTEN (host:port)."
             )
     return None
@@ -190,7 +147,7 @@ def _signals(stop: Callable[[], None]) -> Iterator[None]:
     def handle(_number: int, _frame: FrameType | None) -> None:
         stop()
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.signal(number, handle) for number in _STOP_SIGNALS}
     try:
         yield
     finally:

@@ -29,7 +29,8 @@ def web(*, parent: ParentOption = None) -> None:
     # Opened to say in words what is missing, and closed because a server process must open its own.
     with opened() as context:
         found = context.settings
-    supervisor.serve_web(found)
+    supervisor.wait_for_port(found)
+    app.serve_web(found)
 
 
 def worker(*, parent: ParentOption = None) -> None:

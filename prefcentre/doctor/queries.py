@@ -1,8 +1,5 @@
 """What the doctor reads from and notes in the database."""
 
-from datetime import datetime
-from typing import Any
-
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
@@ -38,15 +35,6 @@ def lookup_key_versions(session: Session) -> list[str]:
     return versions
 
 
-def known_domains(session: Session) -> dict[str, SenderDomain]:
+def known_domains(session: Session) -> list[str]:
     """The sender domains that were looked at before."""
-    return {found.domain: found for found in session.scalars(sa.select(SenderDomain))}
-
-
-def note_domain(
-    session: Session, domain: str, verified_at: datetime | None, findings: dict[str, Any]
-) -> None:
-    """Keep what was found about a sender's domain."""
-    row = session.get(SenderDomain, domain) or SenderDomain(domain=domain)
-    row.verified_at, row.findings = verified_at, findings
-    session.add(row)
+    return list(session.scalars(sa.select(col(SenderDomain.domain))))

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from prefcentre.addresses import normal_domain
+from prefcentre.campaigns import service as campaigns
 from prefcentre.clock import Clock
 from prefcentre.context import Context, open_context
 from prefcentre.doctor import queries, rules
@@ -141,27 +142,31 @@ def _mail_server(settings: Settings, world: World) -> Iterator[Check]:
 
 def _sender_domains(context: Context, world: World) -> Iterator[Check]:
     with context.db.reading() as session:
-        known = {domain: row.verified_at for domain, row in queries.known_domains(session).items()}
-    domains = sorted(_domains_in_files(context.settings.campaigns_dir) | set(known))
+        known = set(queries.known_domains(session))
+    domains = sorted(_domains_in_files(context.settings.campaigns_dir) | known)
     if not domains:
         yield Check(
-            "dns", Level.OK, "No campaign names a sender yet, so there is no domain to look at."
+            "dns",
+            Level.OK,
+            "No campaign names a sender yet, so there is no domain to look at.",
         )
     for domain in domains:
         try:
             found = _authentication(domain, context.settings, world)
         except Unavailable as error:
-            yield Check(
-                f"dns {domain}", Level.WARNING, f"{error}; nothing was changed. Try again later."
-            )
+            yield Check(f"dns {domain}", Level.WARNING, f"{error}; what was found before stands.")
             continue
-        verified = context.clock.now() if all(verdict.good for verdict in found.values()) else None
         with context.db.writing() as session:
-            findings = {
-                name: f"{verdict.message}. {verdict.warning}".strip()
-                for name, verdict in found.items()
-            }
-            queries.note_domain(session, domain, verified, findings)
+            campaigns.record_domain_check(
+                session,
+                context,
+                domain,
+                verified=all(verdict.good for verdict in found.values()),
+                findings={
+                    name: f"{verdict.message}. {verdict.warning}".strip()
+                    for name, verdict in found.items()
+                },
+            )
         yield from _in_words(domain, found, context.settings)
         yield from _reachable(domain, world)
 
