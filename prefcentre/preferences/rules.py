@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from prefcentre.consent.models import Channel, ConsentAction, ConsentState
+from prefcentre.consent.models import Channel, ConsentAction, ConsentState, LawfulBasis
 from prefcentre.errors import InvalidInput
 from prefcentre.preferences.models import Frequency, TrackingChoice
 from prefcentre.reasons import Reason
@@ -41,6 +41,15 @@ class Visit:
     method: Method
     ip: str | None = None
     user_agent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """A consent as it was before an act."""
+
+    state: ConsentState | None = None
+    valid_until: datetime | None = None
+    basis: LawfulBasis | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,13 +220,34 @@ def undo_action(before: ConsentState | None) -> ConsentAction:
     return ConsentAction.RESTORED if before in STOPPABLE else ConsentAction.WITHDRAWN
 
 
-def untouched(
-    saved: Iterable[tuple[str, str, str | None, str | None]],
-    state: Callable[[Place], ConsentState | None],
-) -> dict[Place, ConsentState | None]:
-    """Where to go back to, for every place that nobody has touched since: topic, channel, state before, state after."""
+def trace(place: Place, before: Before, after: ConsentState | None) -> dict[str, str | None]:
+    """One changed consent as an undo keeps it."""
+    key, channel = place
     return {
-        place: ConsentState(before) if before else None
-        for key, channel, before, after in saved
-        if state(place := (key, Channel(channel))) == after
+        "topic": key,
+        "channel": channel.value,
+        "before": before.state,
+        "valid_until": before.valid_until.isoformat() if before.valid_until else None,
+        "basis": before.basis,
+        "after": after,
     }
+
+
+def untouched(
+    saved: Iterable[Mapping[str, str]], state: Callable[[Place], ConsentState | None]
+) -> dict[Place, Before]:
+    """Where to go back to, for every place that nobody has touched since the act."""
+    return {
+        place: _before(found)
+        for found in saved
+        if state(place := (found["topic"], Channel(found["channel"]))) == found["after"]
+    }
+
+
+def _before(saved: Mapping[str, str]) -> Before:
+    state, until, basis = saved["before"], saved["valid_until"], saved["basis"]
+    return Before(
+        ConsentState(state) if state else None,
+        datetime.fromisoformat(until) if until else None,
+        LawfulBasis(basis) if basis else None,
+    )
