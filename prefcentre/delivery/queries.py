@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -31,13 +32,25 @@ def newest_subscriber_id(session: Session) -> int:
 
 def fact_counts(session: Session, question: Question, after: int, up_to: int) -> dict[int, int]:
     """How many people share each combination of facts, among ids in (after, up_to]."""
-    people = (
-        facts.audience_facts(question)
-        .where(col(Subscriber.id) > after, col(Subscriber.id) <= up_to)
+    values = question.values(b_after=after, b_up_to=up_to)
+    return dict(session.execute(_fact_counts(), values).tuples().all())
+
+
+@cache
+def _fact_counts() -> sa.Select[Any]:
+    people = _audience_part()
+    return sa.select(people.c.code, sa.func.count()).group_by(people.c.code)
+
+
+def _audience_part() -> sa.Subquery:
+    return (
+        facts.audience_facts()
+        .where(
+            col(Subscriber.id) > sa.bindparam("b_after"),
+            col(Subscriber.id) <= sa.bindparam("b_up_to"),
+        )
         .subquery()
     )
-    rows = session.execute(sa.select(people.c.code, sa.func.count()).group_by(people.c.code))
-    return dict(rows.tuples().all())
 
 
 def insert_audience(
@@ -47,23 +60,14 @@ def insert_audience(
 
     A person or address that already has a row is left alone (L1), so a repeated chunk changes nothing.
     """
-    last_id = (
-        session.execute(
-            sa.select(sa.func.max(DELIVERY.c.id)).where(
-                DELIVERY.c.campaign_id == question.campaign_id
-            )
-        ).scalar()
-        or 0
-    )
-    people = (
-        facts.audience_facts(question)
-        .where(col(Subscriber.id) > after, col(Subscriber.id) <= up_to)
-        .subquery()
-    )
+    last_id = session.execute(
+        sa.select(sa.func.max(DELIVERY.c.id)).where(DELIVERY.c.campaign_id == question.campaign_id)
+    ).scalar()
+    people = _audience_part()
     rows = (
         sa.select(
             sa.literal(question.campaign_id),
-            sa.literal(last_id) + sa.func.row_number().over(order_by=people.c.subscriber_id),
+            sa.literal(last_id or 0) + sa.func.row_number().over(order_by=people.c.subscriber_id),
             people.c.subscriber_id,
             people.c.key,
             sa.literal(DeliveryState.PENDING.value),
@@ -74,7 +78,8 @@ def insert_audience(
     )
     columns = ["campaign_id", "id", "subscriber_id", "key", "state", "attempts"]
     insert = sqlite.insert(DELIVERY) if is_sqlite(session) else postgresql.insert(DELIVERY)
-    return rowcount(session.execute(insert.from_select(columns, rows).on_conflict_do_nothing()))
+    statement = insert.from_select(columns, rows).on_conflict_do_nothing()
+    return rowcount(session.execute(statement, question.values(b_after=after, b_up_to=up_to)))
 
 
 def audience_size(session: Session, campaign_id: int) -> int:
@@ -109,12 +114,6 @@ def left_out(session: Session, campaign_id: int) -> dict[Reason, int]:
         )
     )
     return dict(rows.tuples().all())
-
-
-def person_code(session: Session, question: Question, subscriber_id: int) -> int | None:
-    """One person's facts as a number, or None when there is no such person."""
-    row = session.execute(facts.person_facts(question, subscriber_id)).first()
-    return None if row is None else row.code
 
 
 # --- Claiming -----------------------------------------------------------------------------------------------------
@@ -159,29 +158,42 @@ def claim(session: Session, campaign_id: int, worker_id: int, limit: int) -> lis
 
 def codes(session: Session, question: Question, ids: Sequence[int]) -> dict[int, int]:
     """The present facts behind rows of one campaign, by id; a person who is gone is missing."""
-    rows = session.execute(facts.delivery_facts(question).where(col(Delivery.id).in_(ids)))
+    rows = session.connection().execute(_codes(), question.values(b_ids=list(ids)))
     return dict(rows.tuples().all())
+
+
+@cache
+def _codes() -> sa.Select[Any]:
+    return facts.delivery_facts().where(col(Delivery.id).in_(sa.bindparam("b_ids", expanding=True)))
 
 
 def recipients(session: Session, campaign_id: int, ids: Sequence[int]) -> list[Any]:
     """What composing needs about claimed rows: delivery id, attempts, key, the person's fields and tracking choices."""
-    return list(
-        session.execute(
-            sa.select(
-                DELIVERY.c.id,
-                DELIVERY.c.attempts,
-                DELIVERY.c.key,
-                DELIVERY.c.subscriber_id,
-                *_person_columns(),
+    values = {"b_campaign": campaign_id, "b_ids": list(ids)}
+    return list(session.connection().execute(_recipients(), values))
+
+
+@cache
+def _recipients() -> sa.Select[Any]:
+    columns: list[Any] = [
+        DELIVERY.c.id,
+        DELIVERY.c.attempts,
+        DELIVERY.c.key,
+        DELIVERY.c.subscriber_id,
+        *_person_columns(),
+    ]
+    return (
+        sa.select(*columns)
+        .select_from(
+            sa.join(DELIVERY, Subscriber, col(Subscriber.id) == DELIVERY.c.subscriber_id).outerjoin(
+                Preference, col(Preference.subscriber_id) == DELIVERY.c.subscriber_id
             )
-            .select_from(
-                sa.join(
-                    DELIVERY, Subscriber, col(Subscriber.id) == DELIVERY.c.subscriber_id
-                ).outerjoin(Preference, col(Preference.subscriber_id) == DELIVERY.c.subscriber_id)
-            )
-            .where(DELIVERY.c.campaign_id == campaign_id, DELIVERY.c.id.in_(ids))
-            .order_by(DELIVERY.c.id)
         )
+        .where(
+            DELIVERY.c.campaign_id == sa.bindparam("b_campaign"),
+            DELIVERY.c.id.in_(sa.bindparam("b_ids", expanding=True)),
+        )
+        .order_by(DELIVERY.c.id)
     )
 
 
@@ -189,7 +201,7 @@ def sample_recipients(
     session: Session, question: Question, sendable: Sequence[int], limit: int
 ) -> list[Any]:
     """Some people who would get the campaign now, with the same columns as ``recipients`` has about the person."""
-    people = facts.audience_facts(question).subquery()
+    people = facts.audience_facts().subquery()
     return list(
         session.execute(
             sa.select(col(Subscriber.id).label("subscriber_id"), *_person_columns())
@@ -199,7 +211,8 @@ def sample_recipients(
                 )
             )
             .where(people.c.code.in_(sendable))
-            .limit(limit)
+            .limit(limit),
+            question.values(),
         )
     )
 
@@ -267,18 +280,25 @@ def open_gate(
     session: Session, campaign_id: int, ids: Sequence[int], worker_id: int, at: datetime
 ) -> set[int]:
     """Mark claimed rows of this worker as handing off; returns those that were still claimed by it."""
-    rows = session.execute(
-        sa.update(DELIVERY)
-        .where(
-            DELIVERY.c.campaign_id == campaign_id,
-            DELIVERY.c.id.in_(ids),
-            DELIVERY.c.worker_id == worker_id,
-            _is(DeliveryState.CLAIMED),
-        )
-        .values(state=DeliveryState.HANDING_OFF, attempts=DELIVERY.c.attempts + 1, at=at)
-        .returning(DELIVERY.c.id)
+    values = {"b_campaign": campaign_id, "b_ids": list(ids), "b_worker": worker_id, "b_at": at}
+    return {row.id for row in session.connection().execute(_OPEN_GATE, values)}
+
+
+_OPEN_GATE = (
+    sa.update(DELIVERY)
+    .where(
+        DELIVERY.c.campaign_id == sa.bindparam("b_campaign"),
+        DELIVERY.c.id.in_(sa.bindparam("b_ids", expanding=True)),
+        DELIVERY.c.worker_id == sa.bindparam("b_worker"),
+        sa.text("delivery.state = 'claimed'"),
     )
-    return {row.id for row in rows}
+    .values(
+        state=DeliveryState.HANDING_OFF,
+        attempts=DELIVERY.c.attempts + 1,
+        at=sa.bindparam("b_at"),
+    )
+    .returning(DELIVERY.c.id)
+)
 
 
 def give_back(session: Session, worker_id: int, campaign_id: int | None = None) -> int:
