@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.conftest import Answer, run_apart
+import pytest
+
+from tests.conftest import Answer, run_apart, run_here
 
 TOPICS = """
 [[topic]]
@@ -59,6 +61,8 @@ class Installation:
     smtp_url: str
     database_url: str | None = None
     more: dict[str, str] = field(default_factory=dict)
+    in_process: bool = False
+    """Commands that end by themselves run in this process, which is quicker."""
     port: int = field(default_factory=free_port)
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
@@ -83,9 +87,14 @@ class Installation:
             found["PREFCENTRE_DATABASE_URL"] = self.database_url
         return found | self.more
 
-    def run(self, *arguments: object, timeout: float = 120) -> Answer:
+    def run(self, *arguments: object, timeout: float = 120, apart: bool = False) -> Answer:
         """Run a command to its end."""
-        return run_apart(*arguments, timeout=timeout, **self.environment)
+        if apart or not self.in_process:
+            return run_apart(*arguments, timeout=timeout, **self.environment)
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in self.environment.items():
+                patch.setenv(name, value)
+            return run_here(*arguments)
 
     def ask(self, *arguments: object, timeout: float = 120) -> dict[str, Any]:
         """Run a command with --json that has to work; gives its object."""
@@ -200,11 +209,11 @@ class Installation:
 
 @contextmanager
 def installation(
-    home: Path, smtp_url: str, database_url: str | None = None, **more: str
+    home: Path, smtp_url: str, database_url: str | None = None, *, in_process: bool = False
 ) -> Iterator[Installation]:
     """An installation without anything in it yet; its processes end with it."""
     home.mkdir(parents=True, exist_ok=True)
-    found = Installation(home, smtp_url, database_url, more)
+    found = Installation(home, smtp_url, database_url, in_process=in_process)
     try:
         yield found
     finally:
