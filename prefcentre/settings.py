@@ -304,6 +304,16 @@ def child_environment(**extra: str) -> dict[str, str]:
     return dict(os.environ) | extra
 
 
+def move_to(home: Path) -> None:
+    """Make ``home`` the installation of this process and its children, whatever was set before.
+
+    For the demonstration, which must never touch the database or the mail server of a real installation.
+    """
+    for name in [name for name in os.environ if name.upper().startswith("PREFCENTRE_")]:
+        del os.environ[name]
+    os.environ["PREFCENTRE_HOME"] = str(home)
+
+
 def _home() -> Path:
     return Path(os.environ.get("PREFCENTRE_HOME") or ".").expanduser().resolve()
 
