@@ -1,6 +1,6 @@
 """All SQL on topics, wordings, consents and their events."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -192,10 +192,12 @@ def event_count(session: Session) -> int:
     return session.exec(select(sa.func.count()).select_from(ConsentEvent)).one()
 
 
-def walk_events(session: Session) -> Iterator[sa.Row[Any]]:
-    """All events in order, a part at a time, so that memory stays small."""
+def walk_events(session: Session) -> Generator[sa.Row[Any], None, None]:
+    """All events in order, a part at a time, so that memory stays small; close it when you stop early."""
     statement = sa.select(_EVENT).order_by(_EVENT.c.seq)
-    return iter(session.execute(statement, execution_options={"yield_per": _WALK_IN_PARTS_OF}))
+    options = {"yield_per": _WALK_IN_PARTS_OF}
+    with session.execute(statement, execution_options=options) as result:
+        yield from result
 
 
 # --- the projection, made anew from the events ----------------------------------------------

@@ -1,7 +1,8 @@
 """Use cases on topics and consents: record acts in the sealed ledger, say where people stand, prove it."""
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -338,9 +339,10 @@ def verify(session: Session, context: Context) -> Verification:
     that the consents are what the events say. Raises SettingsError when a key is missing.
     """
     written = heads.read(context.settings.data_dir)
-    fault = chain.first_fault(
-        _walk(session), queries.head(session), chain_keys(context), written
-    ) or _projection_fault(session)
+    head, keys = queries.head(session), chain_keys(context)
+    with closing(queries.walk_events(session)) as rows:
+        fault = chain.first_fault(map(_sealed, rows), head, keys, written)
+    fault = fault or _projection_fault(session)
     return Verification(
         ok=fault is None,
         events=queries.event_count(session),
@@ -361,35 +363,32 @@ def chain_keys(context: Context) -> chain.ChainKeys:
     return chain.ChainKeys([key.get_secret_value() for key in context.settings.chain_keys])
 
 
-def _walk(session: Session) -> Iterator[tuple[chain.Event, bytes]]:
-    for row in queries.walk_events(session):
-        yield (
-            chain.Event(
-                seq=row.seq,
-                subscriber_ref=row.subscriber_ref,
-                topic_id=row.topic_id,
-                channel=row.channel.value,
-                action=row.action.value,
-                state=row.state.value,
-                lawful_basis=row.lawful_basis.value,
-                controller=row.controller,
-                wording_id=row.wording_id,
-                method=row.method,
-                source=row.source,
-                at=chain.time_text(row.at),
-                recorded_at=chain.time_text(row.recorded_at),
-                valid_until=chain.time_text(row.valid_until) if row.valid_until else None,
-                actor=row.actor,
-                ip=row.ip,
-                user_agent=row.user_agent,
-                evidence=chain.evidence_text(row.evidence),
-                salt=row.salt,
-                personal_digest=row.personal_digest,
-                hash_version=row.hash_version,
-                prev_hash=row.prev_hash,
-            ),
-            row.hash,
-        )
+def _sealed(row: Any) -> tuple[chain.Event, bytes]:
+    event = chain.Event(
+        seq=row.seq,
+        subscriber_ref=row.subscriber_ref,
+        topic_id=row.topic_id,
+        channel=row.channel.value,
+        action=row.action.value,
+        state=row.state.value,
+        lawful_basis=row.lawful_basis.value,
+        controller=row.controller,
+        wording_id=row.wording_id,
+        method=row.method,
+        source=row.source,
+        at=chain.time_text(row.at),
+        recorded_at=chain.time_text(row.recorded_at),
+        valid_until=chain.time_text(row.valid_until) if row.valid_until else None,
+        actor=row.actor,
+        ip=row.ip,
+        user_agent=row.user_agent,
+        evidence=chain.evidence_text(row.evidence),
+        salt=row.salt,
+        personal_digest=row.personal_digest,
+        hash_version=row.hash_version,
+        prev_hash=row.prev_hash,
+    )
+    return event, row.hash
 
 
 def _projection_fault(session: Session) -> chain.Fault | None:

@@ -85,7 +85,9 @@ def walk_active(session: Session, now: datetime) -> Iterator[sa.Row[Any]]:
         .where(_is_active(now))
         .order_by(columns.id)
     )
-    return iter(session.execute(statement, execution_options={"yield_per": _WALK_IN_PARTS_OF}))
+    options = {"yield_per": _WALK_IN_PARTS_OF}
+    with session.execute(statement, execution_options=options) as result:
+        yield from result
 
 
 def counts(session: Session, now: datetime) -> list[tuple[Reason, str, int]]:
