@@ -212,10 +212,12 @@ class Chunk:
         self, stored: Sequence["_Stored"], denied: Denied, grant: Grant, counts: Counts
     ) -> None:
         scopes = suppression.scopes_that_forbid(grant.topic, grant.channel)
-        states = self._states({record.id for _, _, record in stored}, grant)
+        # Nobody who comes in with this chunk can have a consent; a dry run's new people stay new to the end.
+        asked = {record.id for _, _, record in stored if self._dry or not record.is_new}
+        states = self._states(asked, grant)
         acts = []
         for item, found, record in stored:
-            reason = rules.covering(_entries(item.person, denied), scopes)
+            reason = rules.covering(_entries(item.person, denied), scopes) if denied else None
             state = states.get(record.id)
             why_not = rules.why_not_granted(item.entry, record.row, state, reason, grant.channel)
             if why_not is not None:

@@ -23,7 +23,37 @@ _NO = frozenset(["no", "n", "false", "f", "0", "off", "nein", "non", "не"])
 # What other systems call people who must not be written to, in lower case without spaces and punctuation.
 # Those who never confirmed are among them (R86).
 _STOPPED = frozenset(
-    ["unsubscribed", "unsubscribe", "unsub", "blocklisted", "blacklisted", "blocked", "cleaned", "bounced", "bounce", "hardbounce", "hardbounced", "complained", "complaint", "spam", "abuse", "suppressed", "optedout", "optout", "disabled", "inactive", "deleted", "archived", "removed", "banned", "nonsubscribed", "notsubscribed", "pending", "unconfirmed", "invalid"]
+    [
+        "unsubscribed",
+        "unsubscribe",
+        "unsub",
+        "blocklisted",
+        "blacklisted",
+        "blocked",
+        "cleaned",
+        "bounced",
+        "bounce",
+        "hardbounce",
+        "hardbounced",
+        "complained",
+        "complaint",
+        "spam",
+        "abuse",
+        "suppressed",
+        "optedout",
+        "optout",
+        "disabled",
+        "inactive",
+        "deleted",
+        "archived",
+        "removed",
+        "banned",
+        "nonsubscribed",
+        "notsubscribed",
+        "pending",
+        "unconfirmed",
+        "invalid",
+    ]
 )
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")
 _TEXT_LIMITS = {"language": 35, "timezone": 64}

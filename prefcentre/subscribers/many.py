@@ -115,15 +115,16 @@ def bring_in(
 def _known(
     session: Session, context: Context, people: Sequence[Person], rehearsal: Rehearsal | None
 ) -> dict[bytes, Record]:
-    known: dict[bytes, Record] = {}
-    by_id: dict[int, Record] = {}
+    owners: dict[bytes, int] = {}
     for kind in (LookupKind.EMAIL, LookupKind.PHONE):
         keys = [keyed.key for person in people for keyed in person.keys if keyed.kind is kind]
-        if not keys:
-            continue
-        for row in queries.known_by_keys(session, kind, context.lookup.versions, keys):
-            key = row.pop("key")
-            known[key] = by_id.setdefault(row["id"], Record(row, is_new=False))
+        if keys:
+            owners |= queries.owners_of_keys(session, kind, context.lookup.versions, keys)
+    records: dict[int, Record] = {}
+    if owners:
+        rows = queries.rows_of(session, set(owners.values()))
+        records = {number: Record(row, is_new=False) for number, row in rows.items()}
+    known = {key: records[owner] for key, owner in owners.items()}
     if rehearsal is not None:
         for person in people:
             for keyed in person.keys:
