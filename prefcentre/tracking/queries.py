@@ -23,13 +23,3 @@ def how_many_people(session: Session, campaign_id: int) -> list[tuple[TrackingKi
         .group_by(col(event.kind), col(event.hit_class))
     )
     return [(kind, hit_class, count) for kind, hit_class, count in rows]
-
-
-def forget(session: Session, pairs: list[tuple[int, int]]) -> None:
-    """Remove every hit of these deliveries, each given as campaign and number."""
-    for campaign_id, delivery_id in pairs:
-        session.execute(
-            sa.delete(_EVENT).where(
-                _EVENT.c.campaign_id == campaign_id, _EVENT.c.delivery_id == delivery_id
-            )
-        )

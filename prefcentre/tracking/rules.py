@@ -86,4 +86,4 @@ def reduced_agent(agent: str | None) -> str | None:
     if not agent:
         return None
     printable = "".join(letter for letter in agent if letter.isprintable())
-    return re.sub(r"(\d+)(?:[._]\d+)+", r"\1", printable)[:LONGEST_AGENT]
+    return re.sub(r"(\d+[._]\d+)(?:[._]\d+)+", r"\1", printable)[:LONGEST_AGENT]
