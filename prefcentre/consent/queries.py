@@ -216,8 +216,9 @@ def consents_unlike_events(session: Session) -> list[tuple[int, int, Channel]]:
 def rebuild_consents(session: Session) -> int:
     session.execute(sa.delete(_CONSENT))
     names = [column.name for column in _CONSENT.c]
-    made = session.execute(sa.insert(_CONSENT).from_select(names, _told_by_events()))
-    return int(made.rowcount)  # type: ignore[attr-defined]
+    session.execute(sa.insert(_CONSENT).from_select(names, _told_by_events()))
+    count = sa.select(sa.func.count()).select_from(_CONSENT)
+    return int(session.execute(count).scalar_one())
 
 
 def _told_by_events() -> sa.Select[Any]:

@@ -116,12 +116,7 @@ def read(path: Path) -> tuple[Layout, Iterator[Line]]:
 
     Raises NotFound, and InvalidInput when no column holds addresses or hashes.
     """
-    try:
-        file = path.open(encoding="utf-8-sig", errors="replace", newline="")
-    except (FileNotFoundError, IsADirectoryError) as error:
-        raise NotFound(f"There is no file {path}.") from error
-    first = file.readline()
-    file.seek(0)
+    first = _first_line(path)
     delimiter = max(_DELIMITERS, key=first.count)
     header = next(csv.reader([first], delimiter=delimiter), [])
     columns = [_bare(cell) for cell in header]
@@ -129,18 +124,29 @@ def read(path: Path) -> tuple[Layout, Iterator[Line]]:
     has_header = layout is not _PLAIN or bool(set(columns) & set(_ADDRESS_COLUMNS))
     if not has_header:
         if "@" not in first and "." not in first:
-            file.close()
             raise InvalidInput(
                 f"{path.name} has no column with addresses; its columns are {', '.join(header)}."
             )
         columns = ["email", "reason", "at"]
-    return layout, _lines(file, delimiter, columns, layout, skip=int(has_header))
+    return layout, _lines(path, delimiter, columns, layout, skip=int(has_header))
+
+
+def _first_line(path: Path) -> str:
+    try:
+        with _open(path) as file:
+            return file.readline()
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise NotFound(f"There is no file {path}.") from error
+
+
+def _open(path: Path) -> TextIO:
+    return path.open(encoding="utf-8-sig", errors="replace", newline="")
 
 
 def _lines(
-    file: TextIO, delimiter: str, columns: list[str], layout: Layout, *, skip: int
+    path: Path, delimiter: str, columns: list[str], layout: Layout, *, skip: int
 ) -> Iterator[Line]:
-    with file:
+    with _open(path) as file:
         reader = csv.reader(file, delimiter=delimiter)
         for place, cells in enumerate(_rows(reader)):
             if place >= skip and any(cell.strip() for cell in cells):

@@ -1,0 +1,254 @@
+"""Acts are recorded as they happened, and where people stand follows from them."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlmodel import Session
+
+from prefcentre.consent import service
+from prefcentre.consent.service import (
+    Act,
+    Channel,
+    ConsentAction,
+    ConsentState,
+    ConsentView,
+    LawfulBasis,
+)
+from prefcentre.context import Context
+from prefcentre.errors import NotFound, Refused
+from prefcentre.subscribers.service import Subscriber
+from prefcentre.testing import FrozenClock
+from prefcentre.testing.makers import make_person, make_topic
+
+
+class World:
+    """Ada and two topics, and a short way to let things happen to her."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        with context.db.writing() as session:
+            self.news = make_topic(session, context, "news").id or 0
+            self.events = make_topic(
+                session, context, "events", lawful_basis=LawfulBasis.LEGITIMATE_INTEREST
+            ).id
+            self.ada = make_person(session, context, "ada@example.org")
+
+    def act(self, action: ConsentAction | str, **fields: Any) -> Act:
+        values: dict[str, Any] = {
+            "subscriber_id": self.ada.id,
+            "subscriber_ref": self.ada.consent_ref,
+            "topic_id": self.news,
+            "channel": Channel.EMAIL,
+            "action": ConsentAction(action),
+            "method": "preference_page",
+            "source": "/p",
+            "at": self.context.clock.now(),
+        }
+        return Act(**(values | fields))
+
+    def record(self, *acts: Act) -> None:
+        with self.context.db.writing() as session:
+            service.record(session, self.context, acts)
+
+    def happens(self, action: ConsentAction | str, **fields: Any) -> None:
+        self.record(self.act(action, **fields))
+
+    def consents(self) -> list[ConsentView]:
+        with self.context.db.reading() as session:
+            return service.consents_of(session, self.ada.id or 0)
+
+    def history(self) -> list[dict[str, Any]]:
+        with self.context.db.reading() as session:
+            return service.history(session, self.context, self.ada)
+
+    def wording(self) -> Any:
+        with self.context.db.reading() as session:
+            return service.current_wording(session, self.news, "en")
+
+
+@pytest.fixture
+def world(any_context: Context) -> World:
+    return World(any_context)
+
+
+def test_a_double_opt_in_is_told_from_request_to_withdrawal(
+    world: World, clock: FrozenClock
+) -> None:
+    wording = world.wording()
+    world.happens(
+        "requested", wording_id=wording.id, ip="192.0.2.1", evidence={"form": "/subscribe"}
+    )
+    assert [view.state for view in world.consents()] == [ConsentState.PENDING]
+    confirmed = clock.advance(minutes=5)
+    world.happens("confirmed", wording_id=wording.id, method="confirmation")
+    (view,) = world.consents()
+    assert (view.topic_key, view.channel, view.state, view.since) == (
+        "news",
+        Channel.EMAIL,
+        ConsentState.GRANTED,
+        confirmed,
+    )
+    assert (view.wording, view.method, view.basis) == (
+        wording.text,
+        "confirmation",
+        LawfulBasis.CONSENT,
+    )
+    clock.advance(days=1)
+    world.happens("withdrawn", method="one_click")
+    told = world.history()
+    assert [(e["seq"], e["action"], e["state"]) for e in told] == [
+        (1, "requested", "pending"),
+        (2, "confirmed", "granted"),
+        (3, "withdrawn", "withdrawn"),
+    ]
+    assert told[0]["wording"] == wording.text
+    assert (told[0]["ip"], told[0]["evidence"]) == ("192.0.2.1", {"form": "/subscribe"})
+    assert told[0]["controller"] == "Acme"
+    assert (told[1]["topic"], told[1]["channel"], told[1]["at"]) == ("news", "email", confirmed)
+
+
+def test_an_import_keeps_the_day_that_its_file_names(world: World, clock: FrozenClock) -> None:
+    long_ago = datetime(2021, 5, 1, 12, 30, tzinfo=timezone(timedelta(hours=3)))
+    world.happens("imported", at=long_ago, method="import", source="crm.csv")
+    (told,) = world.history()
+    assert told["at"] == long_ago.astimezone(UTC)
+    assert told["recorded_at"] == clock.now()
+    assert world.consents()[0].since == long_ago
+
+
+def test_the_basis_is_the_topics_unless_the_act_names_one(world: World) -> None:
+    world.happens("granted", topic_id=world.events)
+    world.happens("granted", topic_id=world.news, lawful_basis=LawfulBasis.SOFT_OPT_IN)
+    assert {view.topic_key: view.basis for view in world.consents()} == {
+        "events": LawfulBasis.LEGITIMATE_INTEREST,
+        "news": LawfulBasis.SOFT_OPT_IN,
+    }
+
+
+def test_channels_and_topics_are_apart(world: World) -> None:
+    world.happens("granted")
+    world.happens("granted", channel=Channel.POST)
+    world.happens("withdrawn", channel=Channel.POST)
+    assert {view.channel: view.state for view in world.consents()} == {
+        Channel.EMAIL: ConsentState.GRANTED,
+        Channel.POST: ConsentState.WITHDRAWN,
+    }
+
+
+def test_the_end_of_validity_is_kept_while_the_consent_stands(
+    world: World, clock: FrozenClock
+) -> None:
+    end = clock.now() + timedelta(days=180)
+    world.happens("granted", valid_until=end)
+    assert world.consents()[0].valid_until == end
+    world.happens("withdrawn", valid_until=end)
+    assert world.consents()[0].valid_until is None
+
+
+def test_acts_in_one_call_follow_each_other(world: World) -> None:
+    world.record(world.act("requested"), world.act("confirmed"), world.act("withdrawn"))
+    assert [view.state for view in world.consents()] == [ConsentState.WITHDRAWN]
+    assert len(world.history()) == 3
+
+
+def test_one_forbidden_act_stops_all_of_them(world: World) -> None:
+    with pytest.raises(Refused, match="waits to be confirmed"):
+        world.record(world.act("granted", channel=Channel.POST), world.act("confirmed"))
+    assert world.history() == []
+    assert world.consents() == []
+
+
+def test_an_import_never_revives_what_a_person_ended(world: World) -> None:
+    world.happens("withdrawn")
+    with pytest.raises(Refused, match="import can't change"):
+        world.happens("imported")
+
+
+def test_an_unknown_topic_is_told(world: World) -> None:
+    with pytest.raises(NotFound, match="topic with the number 99"):
+        world.happens("granted", topic_id=99)
+
+
+def test_nothing_recorded_touches_nothing(world: World) -> None:
+    world.record()
+    assert world.history() == []
+
+
+def test_an_undo_puts_back_what_was_there(world: World) -> None:
+    world.happens("requested")
+    world.happens("withdrawn")
+    world.happens("restored", restores=ConsentState.PENDING)
+    assert world.consents()[0].state is ConsentState.PENDING
+
+
+def test_a_consent_written_without_an_event_is_still_shown(world: World) -> None:
+    world.happens("granted")
+    with world.context.db.writing() as session:
+        session.execute(sa.text("UPDATE consent SET event_seq = 0"))
+    (view,) = world.consents()
+    assert (view.state, view.method, view.wording) == (ConsentState.GRANTED, None, None)
+
+
+def test_a_rebuild_from_the_events_gives_the_same_consents(
+    world: World, clock: FrozenClock
+) -> None:
+    end = clock.now() + timedelta(days=9)
+    world.happens("granted", valid_until=end)
+    world.happens("requested", channel=Channel.POST)
+    world.happens("granted", topic_id=world.events)
+    clock.advance(hours=1)
+    world.happens("withdrawn", topic_id=world.events)
+    world.happens("restored", topic_id=world.events)
+    before = world.consents()
+    with world.context.db.writing() as session:
+        assert service.rebuild(session) == 3
+        assert service.verify(session, world.context).ok
+    assert world.consents() == before
+
+
+def test_many_people_are_recorded_in_chunks_of_any_size(any_context: Context) -> None:
+    people = 2_345
+    with any_context.db.writing() as session:
+        topic = make_topic(session, any_context, "news")
+        _insert_people(session, any_context, people)
+        acts = [
+            Act(
+                subscriber_id=number,
+                subscriber_ref=number.to_bytes(16, "big"),
+                topic_id=topic.id or 0,
+                channel=Channel.EMAIL,
+                action=ConsentAction.IMPORTED,
+                method="import",
+                source="list.csv",
+                at=any_context.clock.now(),
+            )
+            for number in range(1, people + 1)
+        ]
+        service.record(session, any_context, acts)
+    with any_context.db.reading() as session:
+        found = service.verify(session, any_context)
+        assert (found.ok, found.events) == (True, people)
+        assert service.granted_by_channel(session) == {topic.id: {Channel.EMAIL: people}}
+        assert len(service.states_of(session, range(1, people + 1))) == people
+
+
+def _insert_people(session: Session, context: Context, people: int) -> None:
+    now = context.clock.now()
+    session.execute(
+        sa.insert(Subscriber),
+        [
+            {
+                "id": number,
+                "public_id": number,
+                "consent_ref": number.to_bytes(16, "big"),
+                "attributes": {},
+                "restricted": False,
+                "role_address": False,
+                "created_at": now,
+                "updated_at": now,
+            }
+            for number in range(1, people + 1)
+        ],
+    )
