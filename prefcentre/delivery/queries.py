@@ -33,7 +33,7 @@ def newest_subscriber_id(session: Session) -> int:
 def fact_counts(session: Session, question: Question, after: int, up_to: int) -> dict[int, int]:
     """How many people share each combination of facts, among ids in (after, up_to]."""
     values = question.values(b_after=after, b_up_to=up_to)
-    return dict(session.execute(_fact_counts(), values).tuples().all())
+    return dict(session.execute(_fact_counts(), values).all())
 
 
 @cache
@@ -113,7 +113,7 @@ def left_out(session: Session, campaign_id: int) -> dict[Reason, int]:
             col(LeftOut.campaign_id) == campaign_id
         )
     )
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 # --- Claiming -----------------------------------------------------------------------------------------------------
@@ -159,7 +159,7 @@ def claim(session: Session, campaign_id: int, worker_id: int, limit: int) -> lis
 def codes(session: Session, question: Question, ids: Sequence[int]) -> dict[int, int]:
     """The present facts behind rows of one campaign, by id; a person who is gone is missing."""
     rows = session.connection().execute(_codes(), question.values(b_ids=list(ids)))
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 @cache
@@ -366,7 +366,7 @@ def state_counts(session: Session, campaign_id: int) -> dict[DeliveryState, int]
         .where(DELIVERY.c.campaign_id == campaign_id)
         .group_by(DELIVERY.c.state)
     )
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 def reason_counts(session: Session, campaign_id: int) -> dict[Reason, int]:
@@ -376,7 +376,7 @@ def reason_counts(session: Session, campaign_id: int) -> dict[Reason, int]:
         .where(DELIVERY.c.campaign_id == campaign_id, DELIVERY.c.reason.is_not(None))
         .group_by(DELIVERY.c.reason)
     )
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 def has_open_rows(session: Session, campaign_id: int) -> bool:
@@ -406,7 +406,7 @@ def unsubscribe_counts(session: Session, campaign_id: int) -> dict[str, int]:
         )
         .group_by(col(ConsentEvent.method))
     )
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 def bounce_counts(session: Session, campaign_id: int) -> dict[str, int]:
