@@ -3,6 +3,7 @@
 import codecs
 import csv
 import hashlib
+import io
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,11 +15,14 @@ from prefcentre.errors import InvalidInput, NotFound
 CELL_LIMIT = 64 * 1024
 LINE_LIMIT = 1024 * 1024
 COLUMN_LIMIT = 500
+RECORD_LIMIT = 1000
+"""So many physical lines may one record have; quotation marks gone wrong can tie a whole file together."""
 _BLOCK = 1024 * 1024
 _DELIMITERS = ",;\t|"
 # After so many broken records the file is read on without going back over swallowed lines, or a hostile one would cost
 # a quadratic time.
 _GOING_BACK_LIMIT = 1000
+_TOO_MANY_LINES = "too many lines"
 
 _MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
@@ -98,7 +102,7 @@ def _encoding(path: Path, start: bytes, wanted: str | None) -> str:
             f"{path} looks like UTF-16 without a mark. Add --encoding utf-16-le, or save it as UTF-8."
         )
     try:
-        b"".decode(wanted or "utf-8")
+        io.TextIOWrapper(io.BytesIO(), encoding=wanted)
     except LookupError:
         raise InvalidInput(f"There is no encoding “{wanted}”. Try cp1252 or utf-8.") from None
     return wanted or "utf-8"
@@ -193,6 +197,9 @@ class _Source:
         line = self._again.popleft() if self._again else self._readline(LINE_LIMIT)
         if not line:
             raise StopIteration
+        if len(self.taken) >= RECORD_LIMIT:
+            self._again.appendleft(line)
+            raise csv.Error(_TOO_MANY_LINES)
         self.number += 1
         if len(line) >= LINE_LIMIT:
             line = self._cut(line)
@@ -256,6 +263,8 @@ def _in_words(error: csv.Error) -> str:
         )
     if "unexpected end" in text:
         return "a quotation mark is never closed"
+    if text == _TOO_MANY_LINES:
+        return f"it goes on for more than {RECORD_LIMIT} lines; a quotation mark is never closed"
     if "expected after" in text:
         return "there is text after a closing quotation mark"
     return f"it can't be read as CSV ({text})"
