@@ -60,7 +60,7 @@ def wsgi(parent: int | None = None, build: Callable[[Context], Flask] = create_a
     if parent is not None:
         die_with(parent)
     settings = configuration.load()
-    start_log()
+    start_log(settings)
     return build(_for_life.enter_context(open_context(settings)))
 
 
@@ -85,7 +85,7 @@ def serve_web(settings: Settings, build: Callable[..., Flask] = create_app) -> N
 
 def run_worker(context: Context, until: Callable[[], bool] | None = None) -> None:
     """Send what is due until SIGTERM or Ctrl-C, or until ``until`` says so; messages at their dot are ended first."""
-    start_log()
+    start_log(context.settings)
     loop = _event_loop()
     try:
         loop.run_until_complete(_work(context, until))
@@ -119,8 +119,10 @@ async def _stop_when(until: Callable[[], bool], stop: asyncio.Event) -> None:
             await asyncio.wait_for(stop.wait(), _LOOK_AGAIN_SECONDS)
 
 
-def start_log() -> None:
+def start_log(settings: Settings) -> None:
     """Log facts as one JSON object a line on standard error. Names and addresses are never among them."""
+    # The demonstration speaks to a person at a terminal, who wants to hear of trouble only.
+    level = logging.WARNING if settings.demo else logging.INFO
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -129,7 +131,7 @@ def start_log() -> None:
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )

@@ -1,10 +1,19 @@
 """The tree of commands. Each group lives in a module of its own."""
 
-from importlib import import_module
-
 import typer
 
-from prefcentre.cli import database, doctor, run, setup
+from prefcentre.cli import (
+    campaigns,
+    consents,
+    database,
+    demo,
+    doctor,
+    run,
+    setup,
+    subscribers,
+    suppressions,
+    topics,
+)
 
 app = typer.Typer(
     name="prefcentre",
@@ -13,16 +22,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+app.command("demo")(demo.demo)
 app.command("init")(setup.init)
 app.command("run")(run.run)
 app.command("web")(run.web)
 app.command("worker")(run.worker)
 app.command("doctor")(doctor.doctor)
 app.add_typer(database.app, name="db")
-
-for _name in ("topics", "subscribers", "consents", "suppressions", "campaigns"):
-    try:
-        app.add_typer(import_module(f"prefcentre.cli.{_name}").app, name=_name)
-    except ModuleNotFoundError as _error:
-        if _error.name != f"prefcentre.cli.{_name}":
-            raise
+app.add_typer(topics.app, name="topics")
+app.add_typer(subscribers.app, name="subscribers")
+app.add_typer(consents.app, name="consents")
+app.add_typer(suppressions.app, name="suppressions")
+app.add_typer(campaigns.app, name="campaigns")

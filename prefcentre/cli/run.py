@@ -30,7 +30,12 @@ def web(*, parent: ParentOption = None) -> None:
     with opened() as context:
         found = context.settings
     supervisor.wait_for_port(found)
-    app.serve_web(found)
+    if found.demo:
+        from prefcentre.demo import pages
+
+        app.serve_web(found, pages.create_app)
+    else:
+        app.serve_web(found)
 
 
 def worker(*, parent: ParentOption = None) -> None:
