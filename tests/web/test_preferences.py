@@ -1,0 +1,219 @@
+"""The preference page, as its form is sent."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+from flask.testing import FlaskClient
+
+from prefcentre.consent import service as consents
+from prefcentre.context import Context
+from prefcentre.preferences.models import Preference
+from prefcentre.reasons import Reason
+from prefcentre.testing import FrozenClock
+from prefcentre.testing.makers import Cast, make_suppression
+from tests.web.conftest import Mailed
+
+ALL = ["product-news:email", "product-news:post", "events:email", "events:sms"]
+
+
+def states(mailed: Mailed) -> dict[tuple[str, str], str]:
+    with mailed.context.db.reading() as session:
+        found = consents.consents_of(session, mailed.person.id or 0)
+        return {(view.topic_key, view.channel.value): view.state.value for view in found}
+
+
+def preference(mailed: Mailed) -> Preference | None:
+    with mailed.context.db.reading() as session:
+        return session.get(Preference, mailed.person.id)
+
+
+def ticked(page: str) -> set[str]:
+    return set(re.findall(r'name="choice" value="([^"]+)" checked', page))
+
+
+def hidden(page: str) -> list[str]:
+    return re.findall(r'name="shown" value="([^"]+)"', page)
+
+
+def test_get_shows_where_the_person_stands_and_changes_nothing(
+    client: FlaskClient, ada: Mailed, state: Callable[[], str]
+) -> None:
+    before = state()
+    page = client.get(ada.preferences).text
+    assert ticked(page) == {"product-news:email", "events:email"}
+    assert "You get Events by email, and Product news by email. Nothing else." in page
+    assert re.findall(r'value="(\w+)" checked> *\n? *<span>As it comes', page) == ["all"]
+    assert state() == before
+
+
+def test_every_channel_of_every_topic_has_a_box_with_its_own_name(
+    client: FlaskClient, ada: Mailed
+) -> None:
+    page = client.get(ada.preferences).text
+    assert set(re.findall(r'name="choice" value="([^"]+)"', page)) == set(ALL)
+    for label in ("Product news by post", "Events by email", "Events by text message"):
+        assert f">{label}</span>" in page
+
+
+def test_the_page_masks_the_address_and_hides_the_rest(client: FlaskClient, ada: Mailed) -> None:
+    page = client.get(ada.preferences).text
+    assert "a•••@example.org" in page
+    for secret in ("ada@", "Lovelace", str(ada.person.public_id)):
+        assert secret not in page
+
+
+def test_an_unconfirmed_sign_up_is_not_ticked_for_the_person(
+    client: FlaskClient, ben: Mailed
+) -> None:
+    page = client.get(ben.preferences).text
+    assert ticked(page) == set()
+    assert "You asked for this by email. Tick it to confirm." in page
+
+
+def test_saving_is_said_back_in_words(client: FlaskClient, ada: Mailed) -> None:
+    shown = hidden(client.get(ada.preferences).text)
+    answer = client.post(
+        ada.preferences,
+        data={"choice": ["product-news:email"], "shown": shown, "frequency": "monthly"},
+    )
+    assert answer.status_code == 200
+    assert "<h2>Saved</h2>" in answer.text
+    assert "You will get Product news by email, at most monthly. Nothing else." in answer.text
+    assert states(ada)["events", "email"] == "withdrawn"
+
+
+def test_saving_the_same_again_says_so(client: FlaskClient, ada: Mailed) -> None:
+    form = {"choice": ["product-news:email"], "frequency": "weekly", "track_opens": "yes"}
+    client.post(ada.preferences, data=form)
+    assert "Nothing to save" in client.post(ada.preferences, data=form).text
+
+
+def test_a_new_tick_from_the_mailed_link_needs_no_further_confirmation(
+    client: FlaskClient, ben: Mailed
+) -> None:
+    client.post(ben.preferences, data={"choice": ["product-news:email", "events:sms"]})
+    assert states(ben) == {("product-news", "email"): "granted", ("events", "sms"): "granted"}
+
+
+def test_a_page_left_open_in_another_tab_brings_nothing_back(
+    client: FlaskClient, ada: Mailed
+) -> None:
+    page = client.get(ada.preferences).text
+    client.post(ada.unsubscribe, data={"stop": "topic"})
+    form = {"choice": sorted(ticked(page)), "shown": hidden(page), "frequency": "weekly"}
+    client.post(ada.preferences, data=form)
+    assert states(ada)["product-news", "email"] == "withdrawn"
+
+
+def test_stop_everything_outweighs_every_tick(client: FlaskClient, ada: Mailed) -> None:
+    answer = client.post(ada.preferences, data={"choice": ALL, "stop": "everything"})
+    assert "Everything is stopped" in answer.text
+    assert "You get nothing from us." in client.get(ada.preferences).text
+    assert set(states(ada).values()) == {"withdrawn"}
+
+
+def test_the_two_buttons_are_alike(client: FlaskClient, ada: Mailed) -> None:
+    buttons = re.search(r'<div class="buttons">(.*?)</div>', client.get(ada.preferences).text, re.DOTALL)
+    assert buttons
+    assert re.findall(r">([^<]+)</button>", buttons[1]) == ["Save choices", "Stop everything"]
+
+
+def test_undo_restores_choices_and_limits(
+    client: FlaskClient, ada: Mailed, undo_of: Callable[[str], str]
+) -> None:
+    before = states(ada)
+    page = client.post(ada.preferences, data={"frequency": "weekly"}).text
+    assert "You will get nothing from us." in page
+    answer = client.post(ada.preferences, data={"undo": undo_of(page)})
+    assert "Put back" in answer.text
+    assert "Product news by email" in answer.text
+    assert states(ada) == before
+    kept = preference(ada)
+    assert kept is not None
+    assert (kept.frequency, kept.track_opens) == ("all", "yes")
+
+
+def test_a_pause_is_kept_and_told(client: FlaskClient, ada: Mailed, clock: FrozenClock) -> None:
+    form = {"choice": ["product-news:email"], "paused_until": "2027-01-15"}
+    answer = client.post(ada.preferences, data=form)
+    assert "From 15 January 2027 you will get Product news by email" in answer.text
+    kept = preference(ada)
+    assert kept is not None
+    assert kept.paused_until == datetime(2027, 1, 15, tzinfo=UTC)
+    assert 'value="2027-01-15"' in client.get(ada.preferences).text
+    clock.moment = datetime(2027, 1, 15, tzinfo=UTC)
+    assert "You get Product news by email" in client.get(ada.preferences).text
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"paused_until": "2020-01-01"},
+        {"paused_until": "soon"},
+        {"frequency": "hourly"},
+    ],
+)
+def test_what_can_not_be_is_said_and_nothing_is_saved(
+    client: FlaskClient, ada: Mailed, state: Callable[[], str], form: dict[str, str]
+) -> None:
+    before = state()
+    answer = client.post(ada.preferences, data={"choice": ["events:sms"], **form})
+    assert answer.status_code == 400
+    assert "Nothing is saved yet" in answer.text
+    # What was filled in stands there still.
+    assert ticked(answer.text) == {"events:sms"}
+    assert state() == before
+
+
+def test_a_box_that_does_not_exist_is_refused(
+    client: FlaskClient, ada: Mailed, state: Callable[[], str]
+) -> None:
+    before = state()
+    answer = client.post(ada.preferences, data={"choice": ["product-news:pigeon"]})
+    assert answer.status_code == 400
+    assert state() == before
+
+
+def test_counting_is_asked_apart_and_both_ways(client: FlaskClient, ada: Mailed) -> None:
+    client.post(ada.preferences, data={"choice": ALL, "track_clicks": "yes"})
+    kept = preference(ada)
+    assert kept is not None
+    assert (kept.track_opens, kept.track_clicks) == ("no", "yes")
+
+
+def test_what_keeps_mails_away_is_explained(
+    client: FlaskClient, ada: Mailed, context: Context, cast: Cast
+) -> None:
+    with context.db.writing() as session:
+        make_suppression(session, context, "ada@example.org", Reason.HARD_BOUNCE)
+    page = client.get(ada.preferences).text
+    assert "Mails to this address came back" in page
+    assert "At present you get nothing from us." in page
+    assert ticked(page) == {"product-news:email", "events:email"}
+
+
+def test_history_is_there_to_be_read(client: FlaskClient, ada: Mailed) -> None:
+    client.post(ada.unsubscribe, data={"stop": "topic"})
+    assert "You stopped Product news by email." in client.get(ada.preferences).text
+
+
+def test_an_erased_persons_page_is_gone(client: FlaskClient, nobody: Mailed) -> None:
+    assert client.get(nobody.preferences).status_code == 404
+    assert client.post(nobody.preferences, data={"choice": ALL}).status_code == 404
+
+
+def test_saved_is_answered_only_after_what_is_on_the_wire_has_ended(
+    client: FlaskClient, ada: Mailed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[list[bytes]] = []
+
+    def wait(context: Context, keys: list[bytes]) -> bool:
+        waited.append(keys)
+        return True
+
+    monkeypatch.setattr("prefcentre.delivery.service.wait_for_dots", wait)
+    client.post(ada.preferences, data={})
+    assert len(waited) == 1
+    assert waited[0]
