@@ -65,7 +65,7 @@ class Composer:
         self._html: dict[tuple[bool, bool], _Part] = {}
         self._campaign = {"slug": slug, "name": compiled.name, "topic": headers.clean(topic_name)}
         self._brand = brand_values(context.settings.brand)
-        self._wanted = [name for name in compiled.used_links if name != "privacy"]
+        self._wanted = sorted({*compiled.used_links, "unsubscribe"} - {"privacy"})
         self._privacy = headers.clean(context.settings.brand.privacy_url) or None
         self._boundary = headers.boundary(f"{slug}/{campaign_id}")
         self._fixed = self._fixed_headers(campaign_id, topic_id, topic_label, topic_name)

@@ -62,8 +62,11 @@ def try_out(
         )
     except subprocess.TimeoutExpired as error:
         raise _too_much(slug) from error
-    if done.returncode:
+    if done.returncode < 0 or "MemoryError" in done.stderr:
         raise _too_much(slug)
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise ContentError(f"Filling this campaign in failed: {reason}", file=f"campaigns/{slug}")
     answer = json.loads(done.stdout)
     return Trial(**answer | {"failures": tuple(answer["failures"])})
 

@@ -89,6 +89,10 @@ _TABLE_TAG = re.compile(r"<(/?)(?:table|tbody|thead|tfoot|tr|td|th|center)\b", r
 _NOT_TEXT = re.compile(
     r"<!--(?!jnj).*?-->|<head\b.*?</head>|<style\b.*?</style>", re.DOTALL | re.IGNORECASE
 )
+# A parser puts the body of a table around its rows only, and would leave the head of a loop outside.
+_LOOP_BEFORE_ROWS = re.compile(
+    r"(<table\b[^>]*>)(\s*(?:<!--jnj\d{5}jnj-->\s*)+)(?=<tr\b)", re.IGNORECASE
+)
 _BLANK_LINES = re.compile(r"\n{3,}")
 _ALONE_ON_LINE = re.compile(r"^[ \t]*(jnj\d{5}jnj)[ \t]*$", re.MULTILINE)
 _SINGLE_WORD = re.compile(r"<p>(jnj\d{5}jnj)</p>")
@@ -212,7 +216,7 @@ def to_html(mjml: str, file: str) -> str:
 def inlined(markup: str, file: str) -> str:
     """HTML with its CSS on the elements; rules for dark mode and phones stay in the head. Raises ContentError."""
     try:
-        return _INLINER.inline(markup)
+        return _INLINER.inline(_LOOP_BEFORE_ROWS.sub(r"\1<tbody>\2", markup))
     except css_inline.InlineError as error:
         raise ContentError(f"The CSS can't be read: {error}.", file=file) from error
 

@@ -10,7 +10,6 @@ import re
 _LINE = 76
 # A value of these letters is its own encoding: no "=", no double blanks, nothing at the end that may be lost.
 _PLAIN = re.compile(r"[!-<>-~](?:[!-<>-~]| (?=[!-<>-~]))*")
-_LEADING_DOT = re.compile(rb"^\.", re.MULTILINE)
 SOFT_BREAK = "=\r\n"
 
 
@@ -20,7 +19,7 @@ def encode(text: str) -> str:
         return ""
     if len(text) < _LINE and text[0] != "." and _PLAIN.fullmatch(text):
         return text + SOFT_BREAK
-    lines = _LEADING_DOT.sub(b"=2E", binascii.b2a_qp(text.encode(), istext=True)).split(b"\n")
+    lines = binascii.b2a_qp(text.encode(), istext=True).split(b"\n")
     if lines[-1]:
         # The last line continues in the next piece.
         lines[-1] += b"="
@@ -29,6 +28,9 @@ def encode(text: str) -> str:
 
 
 def _fitted(line: bytes) -> bytes:
+    # A dot that begins a line would have to be doubled in SMTP; spelled out it never has to.
+    if line.startswith(b"."):
+        line = b"=2E" + line[1:]
     if len(line) <= _LINE:
         return line
     cut = _LINE - 1

@@ -58,7 +58,9 @@ _HIDDEN = re.compile(
     r"display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0(?![\d.])|mso-hide\s*:|opacity\s*:\s*0(?![\d.])|<mj-preview",
     re.IGNORECASE,
 )
-_NO_ALT = re.compile(r"<(?:mj-image|img)\b(?![^>]*\balt\s*=)[^>]*>", re.IGNORECASE)
+_NO_ALT = re.compile(
+    r"<(?:mj-image|img)\b(?=[^>]*\bsrc\s*=)(?![^>]*\balt\s*=)[^>]*>", re.IGNORECASE
+)
 _NO_REPLY = re.compile(r"(?:no|do-?not)[-_.]?reply", re.IGNORECASE)
 
 

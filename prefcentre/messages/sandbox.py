@@ -307,9 +307,7 @@ def _check_node(node: nodes.Node, file: str) -> None:
         )
     owner, entry = _owner_and_entry(node)
     if owner in VARIABLES and entry is not None and entry not in VARIABLES[owner]:
-        _refuse_name(
-            f"{owner}.{entry}", [f"{owner}.{name}" for name in VARIABLES[owner]], file, node.lineno
-        )
+        _refuse_entry(owner, entry, file, node.lineno)
 
 
 def _check_names(tree: nodes.Template, file: str, known: set[str]) -> None:
@@ -324,15 +322,24 @@ def _check_names(tree: nodes.Template, file: str, known: set[str]) -> None:
 
 
 def _refuse_name(name: str, known: Collection[str], file: str, line: int) -> None:
-    hint = _suggest(name, known)
-    if name.startswith("subscriber.") and not hint:
-        hint = f"; own fields are written subscriber.attributes.{name.partition('.')[2]}"
+    raise ContentError(
+        f"There is no “{name}” in mails{_suggest(name, known)}.",
+        file=file,
+        line=line,
+        variable=name,
+    )
+
+
+def _refuse_entry(owner: str, entry: str, file: str, line: int) -> None:
+    name, hint = f"{owner}.{entry}", _suggest(entry, VARIABLES[owner], f"{owner}.")
+    if owner == "subscriber" and not hint:
+        hint = f"; own fields are written subscriber.attributes.{entry}"
     raise ContentError(f"There is no “{name}” in mails{hint}.", file=file, line=line, variable=name)
 
 
-def _suggest(name: str, known: Collection[str]) -> str:
+def _suggest(name: str, known: Collection[str], before: str = "") -> str:
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
-    return f"; did you mean “{close[0]}”?" if close else ""
+    return f"; did you mean “{before}{close[0]}”?" if close else ""
 
 
 def _owner_and_entry(node: nodes.Node) -> tuple[str, str | None]:

@@ -4,8 +4,6 @@ This is a file of its own so that the library has one door. One token serves a w
 clicked stands in the path beside it, and where a click leads stands in ``campaign_link`` (R160, R161, R163).
 """
 
-import binascii
-import json
 import re
 from typing import Any
 
@@ -71,15 +69,7 @@ class TrackingLinks:
         try:
             result = self._pytracking.get_tracking_result(text, None, is_open=True)
             campaign_id, delivery_id = result.metadata["c"], result.metadata["d"]
-        except (
-            BadFernetToken,
-            binascii.Error,
-            json.JSONDecodeError,
-            UnicodeDecodeError,
-            AttributeError,
-            KeyError,
-            TypeError,
-        ) as error:
+        except (BadFernetToken, ValueError, AttributeError, KeyError, TypeError) as error:
             raise InvalidToken from error
         if not all(
             type(number) is int and 0 < number <= _LARGEST for number in (campaign_id, delivery_id)
