@@ -89,7 +89,7 @@ def _write_settings(folder: Path, listen: str, inbox: Path, smtp_port: int | Non
         document["smtp_url"] = f"smtp://127.0.0.1:{smtp_port}"
     document["brand"] = {
         "name": "Acme",
-        "postal_address": "Acme Ltd, 1 Example Street, 1000 Sofia, Bulgaria",
+        "postal_address": "1 Example Street, 1000 Sofia, Bulgaria",
         "privacy_url": "https://www.example.com/privacy",
         "contact_email": "hello@example.com",
     }

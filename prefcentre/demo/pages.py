@@ -27,6 +27,17 @@ _PAGE_POLICY = CONTENT_SECURITY_POLICY + "; frame-src 'self'"
 _OVER = frozenset({"finished", "cancelled", "held"})
 
 
+_WORDS = {
+    "stop_all": "stopped all",
+    "topic": "left the topic",
+    "manual": "blocked by staff",
+    "hard_bounce": "address is dead",
+    "complaint": "complained",
+    "objection": "objected",
+    "handing_off": "on the wire",
+}
+
+
 @dataclass(frozen=True)
 class Bar:
     """One line of a picture: a name, a count, and where its bar begins and ends in thousandths."""
@@ -113,9 +124,19 @@ def outcomes(report: dict[str, Any]) -> list[Bar]:
     ]
 
 
+def deeds(report: dict[str, Any]) -> list[tuple[str, int]]:
+    """What people and machines did with the mail, by class."""
+    return [
+        (f"{name}, {in_words(kind)}", count)
+        for name in ("opens", "clicks", "unsubscribes")
+        for kind, count in report[name].items()
+        if count
+    ]
+
+
 def in_words(name: str) -> str:
     """A state or a reason as people say it."""
-    return name.replace("_", " ")
+    return _WORDS.get(name, name.replace("_", " "))
 
 
 def _overview(context: Context, mailbox: Mailbox) -> dict[str, Any]:
@@ -125,7 +146,12 @@ def _overview(context: Context, mailbox: Mailbox) -> dict[str, Any]:
         links = _links_of_heroine(context, session)
     return {
         "campaigns": [
-            {"report": report, "waterfall": waterfall(report), "outcomes": outcomes(report)}
+            {
+                "report": report,
+                "waterfall": waterfall(report),
+                "outcomes": outcomes(report),
+                "deeds": deeds(report),
+            }
             for report in reports
         ],
         "is_live": any(report["state"] not in _OVER for report in reports),
