@@ -115,7 +115,9 @@ def test_stop_everything_outweighs_every_tick(client: FlaskClient, ada: Mailed) 
 
 
 def test_the_two_buttons_are_alike(client: FlaskClient, ada: Mailed) -> None:
-    buttons = re.search(r'<div class="buttons">(.*?)</div>', client.get(ada.preferences).text, re.DOTALL)
+    buttons = re.search(
+        r'<div class="buttons">(.*?)</div>', client.get(ada.preferences).text, re.DOTALL
+    )
     assert buttons
     assert re.findall(r">([^<]+)</button>", buttons[1]) == ["Save choices", "Stop everything"]
 

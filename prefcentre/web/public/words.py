@@ -113,19 +113,22 @@ def choices(places: Sequence[Choice]) -> str:
 
 
 def outlook(overview: Overview, zone: ZoneInfo) -> str:
-    """One true sentence: what this person gets from us, worked out from what they chose."""
+    """What this person gets from us, true and worked out from what they chose."""
     if not overview.gets:
         return (
             "At present you get nothing from us."
             if overview.blocked
             else "You get nothing from us."
         )
-    start = (
-        f"From {day(overview.limits.paused_until, zone)} you get"
-        if overview.limits.paused_until
-        else "You get"
-    )
-    return f"{start} {choices(overview.gets)}{_limit(overview)}. Nothing else."
+    what = f"{choices(overview.gets)}{_limit(overview)}. Nothing else."
+    until = overview.limits.paused_until
+    mails = {chosen.channel == "email" for chosen in overview.gets}
+    if until is None or True not in mails:
+        return f"You get {what}"
+    if False in mails:
+        # A pause is about mails; letters and calls go on.
+        return f"You get {what} Mails come from {day(until, zone)} on."
+    return f"From {day(until, zone)} you get {what}"
 
 
 def saved_title(done: Done) -> str:
