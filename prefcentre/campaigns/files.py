@@ -92,7 +92,7 @@ class CampaignSource:
 def defaults_dir() -> Path:
     """Where the shipped templates and campaigns are: inside the wheel, or the top of a checkout."""
     package = Path(prefcentre.__file__).parent
-    shipped = package / "_defaults"
+    shipped = package / "shipped"
     return shipped if shipped.is_dir() else package.parent
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
@@ -65,7 +66,7 @@ def make_source(mail_settings: Settings) -> MakeSource:
     example = read_source(mail_settings, "founders-letter")
 
     def make(
-        body: str, body_format: BodyFormat = BodyFormat.MARKDOWN, **changes: object
+        body: str, body_format: BodyFormat = BodyFormat.MARKDOWN, **changes: Any
     ) -> CampaignSource:
         return replace(example, body=body, body_format=body_format, **changes)
 

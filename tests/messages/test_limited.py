@@ -1,3 +1,4 @@
+import subprocess
 from dataclasses import replace
 
 import pytest
@@ -59,9 +60,9 @@ def test_the_child_is_given_no_keys_of_ours(
 
     def run(command: list[str], **options: object) -> None:
         seen.update(options)
-        raise limited.subprocess.TimeoutExpired(command, 1)
+        raise subprocess.TimeoutExpired(command, 1)
 
-    monkeypatch.setattr(limited.subprocess, "run", run)
+    monkeypatch.setattr(subprocess, "run", run)
     with pytest.raises(ContentError):
         tried(mail_settings, "x", ADA)
     assert seen["env"] == {}

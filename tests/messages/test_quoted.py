@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from prefcentre.messages import quoted
 
-TEXT = st.text(st.characters(exclude_characters="\r", exclude_categories=("Cs",)), max_size=400)
+TEXT = st.text(st.characters(exclude_characters="\r", exclude_categories=["Cs"]), max_size=400)
 
 
 def decoded(pieces: str) -> str:
