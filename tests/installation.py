@@ -192,7 +192,7 @@ class Installation:
     def _is_up(self) -> bool:
         try:
             return request(f"{self.public_url}/healthz").status == 200
-        except OSError:
+        except (OSError, http.client.HTTPException):
             return False
 
     # --- watching ---------------------------------------------------------------------------
