@@ -1,0 +1,1 @@
+"""Measurements; the figures to reach are in the design."""
