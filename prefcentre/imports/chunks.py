@@ -19,14 +19,12 @@ from prefcentre.imports.columns import Columns
 from prefcentre.imports.csvfile import Line
 from prefcentre.imports.rejects import Reject
 from prefcentre.imports.rules import Entry
-from prefcentre.preferences.models import TrackingChoice
 from prefcentre.reasons import Reason
 from prefcentre.subscribers import service as subscribers
 from prefcentre.subscribers.service import Outcome, Person, Record, Rehearsal, Settled
 from prefcentre.suppression import service as suppression
 
 METHOD = "import"
-_NEVER = (TrackingChoice.NEVER_ASKED, TrackingChoice.NEVER_ASKED)
 
 Denied = Mapping[bytes, Sequence[tuple[str, Reason]]]
 
@@ -92,7 +90,7 @@ class DryRun:
 
     rehearsal: Rehearsal = field(default_factory=Rehearsal)
     granted: set[int] = field(default_factory=set)
-    tracking: dict[int, tuple[TrackingChoice, TrackingChoice]] = field(default_factory=dict)
+    tracking: dict[int, rules.Answers] = field(default_factory=dict)
 
     def knows(self, person: Person) -> bool:
         """Whether the file has this person more than once."""
@@ -191,16 +189,13 @@ class Chunk:
             return
         known = queries.tracking_choices(self._session, asked)
         now = {**known, **(self._dry.tracking if self._dry else {})}
-        changed: dict[int, tuple[TrackingChoice, TrackingChoice]] = {}
+        changed: dict[int, rules.Answers] = {}
         for item, found, record in stored:
             if item.entry.tracking is None:
                 continue
-            opens, clicks = now.get(record.id, _NEVER)
-            after = (
-                rules.tracking_after(opens, item.entry.tracking),
-                rules.tracking_after(clicks, item.entry.tracking),
-            )
-            if after != (opens, clicks):
+            before = now.get(record.id, rules.NEVER_ANSWERED)
+            after = rules.tracking_after(before, item.entry.tracking)
+            if after != before:
                 now[record.id] = changed[record.id] = after
                 _touch(found)
         if self._dry is None:

@@ -18,6 +18,11 @@ from prefcentre.reasons import Reason, strongest
 ERASED = "this address can't be imported"
 """The same words whatever lies behind them, so that nobody learns that a person had their data erased (R180)."""
 
+Answers = tuple[TrackingChoice, TrackingChoice]
+"""What a person answered about opens and about clicks."""
+
+NEVER_ANSWERED: Answers = (TrackingChoice.NEVER_ASKED, TrackingChoice.NEVER_ASKED)
+
 _YES = frozenset(["yes", "y", "true", "t", "1", "on", "ja", "oui", "si", "sí", "да"])
 _NO = frozenset(["no", "n", "false", "f", "0", "off", "nein", "non", "не"])
 # What other systems call people who must not be written to, in lower case without spaces and punctuation.
@@ -286,11 +291,14 @@ def why_not_granted(
     return f"no_{contact}" if contact and not record[contact] else None
 
 
-def tracking_after(now: TrackingChoice, wanted: bool) -> TrackingChoice:  # noqa: FBT001 - the answer in the file
+def tracking_after(now: Answers, wanted: bool) -> Answers:  # noqa: FBT001 - the answer in the file
     """A file may bring a first answer or a refusal, but never turn a refusal into a yes (R177)."""
     if not wanted:
-        return TrackingChoice.NO
-    return TrackingChoice.YES if now is TrackingChoice.NEVER_ASKED else now
+        return TrackingChoice.NO, TrackingChoice.NO
+    opens, clicks = (
+        TrackingChoice.YES if answer is TrackingChoice.NEVER_ASKED else answer for answer in now
+    )
+    return opens, clicks
 
 
 def harmless_cell(text: str) -> str:

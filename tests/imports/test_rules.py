@@ -254,7 +254,11 @@ def test_a_refusal_of_tracking_is_never_turned_into_a_yes(
     wanted: bool,  # noqa: FBT001 - a table's column
     after: TrackingChoice,
 ) -> None:
-    assert rules.tracking_after(now, wanted) is after
+    assert rules.tracking_after((now, now), wanted) == (after, after)
+
+
+def test_opens_and_clicks_are_answered_apart() -> None:
+    assert rules.tracking_after((NO, NEVER), wanted=True) == (NO, YES)
 
 
 @pytest.mark.parametrize(
