@@ -1,0 +1,101 @@
+"""Debian's Chromium on pages that are really served."""
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, sync_playwright
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from prefcentre.app import create_app
+from prefcentre.context import Context
+from prefcentre.testing.makers import Cast, make_topic
+from prefcentre.tokens import LinkToken, TokenKind
+
+CHROMIUM = "/usr/bin/chromium"
+# Chromium must not look for its maker's servers, and root may run it only without its sandbox.
+_FLAGS = [
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-sync",
+    "--no-first-run",
+]
+
+Open = Callable[..., Page]
+
+
+class _Quiet(WSGIRequestHandler):
+    def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002 - its parent's name
+        """Say nothing."""
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    flags = [*_FLAGS, "--no-sandbox"] if os.geteuid() == 0 else _FLAGS
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def site(context: Context) -> Iterator[str]:
+    """The address of a running site."""
+    server = make_server("127.0.0.1", 0, create_app(context), threaded=True, request_handler=_Quiet)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def link(site: str, context: Context, cast: Cast) -> Callable[[TokenKind], str]:
+    """The address of one of the links in a mail to Ada about ``news``, among four topics."""
+    with context.db.writing() as session:
+        make_topic(session, context, "offers", channels=["email", "sms", "post", "online"])
+        make_topic(session, context, "surveys", channels=["email", "phone"])
+
+    def make(kind: TokenKind) -> str:
+        token = LinkToken(kind, cast.ada.public_id, cast.news.id or 0, 7)
+        return site + context.links.page(token).removeprefix(context.settings.public_url)
+
+    return make
+
+
+@pytest.fixture
+def open_page(browser: Browser, tmp_path: Path) -> Iterator[Open]:
+    """Opens an address in a window of its own: width, colour scheme, with or without scripts."""
+    contexts = []
+
+    def open_it(url: str, width: int = 1280, *, scripts: bool = True, dark: bool = False) -> Page:
+        window = browser.new_context(
+            viewport={"width": width, "height": 900},
+            java_script_enabled=scripts,
+            color_scheme="dark" if dark else "light",
+        )
+        contexts.append(window)
+        page = window.new_page()
+        page.goto(url)
+        return page
+
+    yield open_it
+    for window in contexts:
+        window.close()
+
+
+def complaints(page: Page) -> list[str]:
+    """What axe finds wrong with a page."""
+    found = Axe().run(page).response["violations"]
+    return [f"{one['id']}: {one['nodes'][0]['html']}" for one in found]
+
+
+def is_too_wide(page: Page) -> bool:
+    root = page.locator("html")
+    return bool(root.evaluate("e => e.scrollWidth > e.clientWidth"))
