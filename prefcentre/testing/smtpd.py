@@ -30,7 +30,11 @@ class RecordingSmtpServer(Recorder):
     ) -> None:
         super().__init__(offer or Offer(), log)
         self.port = port
-        self._certificate = self_signed() if self.offer.tls or self.offer.starttls else None
+        self.certificate = b""
+        """What to trust when it speaks TLS, in PEM."""
+        self._tls: ssl.SSLContext | None = None
+        if self.offer.tls or self.offer.starttls:
+            self._tls, self.certificate = self_signed()
         self._loop = asyncio.new_event_loop()
         self._stopping = asyncio.Event()
         self._idle = asyncio.Event()
@@ -107,11 +111,11 @@ class RecordingSmtpServer(Recorder):
 
     async def _listen(self) -> None:
         server = await self._loop.create_server(
-            lambda: SmtpConversation(self, self._certificate),
+            lambda: SmtpConversation(self, self._tls),
             "127.0.0.1",
             self.port,
             backlog=1024,
-            ssl=self._certificate if self.offer.tls else None,
+            ssl=self._tls if self.offer.tls else None,
         )
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
@@ -129,8 +133,8 @@ def recording_smtp_server(offer: Offer | None = None) -> Iterator[RecordingSmtpS
         yield server
 
 
-def self_signed() -> ssl.SSLContext:
-    """A certificate for 127.0.0.1 and localhost that nobody should trust."""
+def self_signed() -> tuple[ssl.SSLContext, bytes]:
+    """A certificate for 127.0.0.1 and localhost that nobody trusts by itself, and the same in PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "recorder")])
     now = SystemClock().now()
@@ -148,6 +152,7 @@ def self_signed() -> ssl.SSLContext:
             ),
             critical=False,
         )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
     )
     private = key.private_bytes(
@@ -155,9 +160,10 @@ def self_signed() -> ssl.SSLContext:
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
+    public = certificate.public_bytes(serialization.Encoding.PEM)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with tempfile.NamedTemporaryFile() as file:
-        file.write(private + certificate.public_bytes(serialization.Encoding.PEM))
+        file.write(private + public)
         file.flush()
         context.load_cert_chain(file.name)
-    return context
+    return context, public

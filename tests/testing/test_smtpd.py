@@ -163,21 +163,24 @@ def test_commands_that_come_uninvited_are_noticed() -> None:
         assert server.pipelined_uninvited > 0
 
 
-@pytest.mark.parametrize("stage", set(Stage) - {Stage.STARTTLS, Stage.AUTH, Stage.RSET})
+# How many answers are heard before the line goes dead at a stage.
+HEARD_BEFORE = {
+    Stage.CONNECT: 0,
+    Stage.EHLO: 1,
+    Stage.MAIL: 2,
+    Stage.RCPT: 3,
+    Stage.DATA: 4,
+    Stage.DOT: 5,
+    Stage.RECORDED: 5,
+    Stage.QUIT: 10,
+}
+
+
+@pytest.mark.parametrize("stage", HEARD_BEFORE)
 def test_a_fault_happens_at_its_stage(stage: Stage) -> None:
-    before = {
-        Stage.CONNECT: 0,
-        Stage.EHLO: 1,
-        Stage.MAIL: 2,
-        Stage.RCPT: 3,
-        Stage.DATA: 4,
-        Stage.DOT: 5,
-        Stage.RECORDED: 5,
-        Stage.QUIT: 10,
-    }
     with RecordingSmtpServer() as server:
         server.faults.append(Fault(stage, Act.DROP))
-        assert len(talk(server, PIPELINED)) == before[stage]
+        assert len(talk(server, PIPELINED)) == HEARD_BEFORE[stage]
         kept = {Stage.RECORDED: 1, Stage.QUIT: 2}.get(stage, 0)
         assert len(server.messages) == kept
 
