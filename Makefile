@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --retries 10 
 RUNTIME := $(VENV)/.runtime.stamp
 DEVELOPMENT := $(VENV)/.development.stamp
 # `make test PYTEST_ARGS="-k unsubscribe"` passes words on to pytest.
-PYTEST := $(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

@@ -4,6 +4,7 @@ The rows are the truth and this only wakes us up (L13): one scheduler of all pro
 campaigns into jobs; each job begins by compare and set, so a job that fires twice does nothing the second time.
 """
 
+import logging
 import secrets
 from collections.abc import Callable
 from datetime import UTC, timedelta
@@ -52,6 +53,8 @@ class Clockwork:
 
     def stop(self) -> None:
         """End, and let the next scheduler begin at once."""
+        # A heartbeat that the end cuts short is no failure, but APScheduler would log it as one.
+        logging.getLogger("apscheduler").setLevel(logging.CRITICAL)
         self._scheduler.shutdown(wait=False)
         with self._context.db.writing() as session:
             delivery.drop_lease(session, LEASE_NAME, self._owner)

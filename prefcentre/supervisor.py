@@ -112,15 +112,19 @@ def run(settings: Settings, tell: Callable[[str], None]) -> None:
     Supervisor(children_of(os.getpid()), tell).run()
 
 
-def wait_for_port(settings: Settings, seconds: float = _PORT_WAIT_SECONDS) -> None:
+def wait_for_port(
+    settings: Settings,
+    seconds: float = _PORT_WAIT_SECONDS,
+    choice: str = "PREFCENTRE_LISTEN (host:port)",
+) -> None:
     """Wait until a server that is just ending has let go of the port.
 
-    Raises Unavailable when somebody else keeps it. The web server would not notice: it shares ports (SO_REUSEPORT).
+    Raises Unavailable when somebody else keeps it, and names the ``choice`` there is. The web server would not notice: it shares ports (SO_REUSEPORT).
     """
     deadline = time.monotonic() + seconds
     while (problem := _port_problem(settings)) is not None:
         if time.monotonic() >= deadline:
-            raise Unavailable(problem)
+            raise Unavailable(f"{problem} Choose another one with {choice}.")
         time.sleep(_LOOK_EVERY_SECONDS)
 
 
@@ -136,8 +140,8 @@ def _port_problem(settings: Settings) -> str | None:
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or error
             return (
-                f"Can't listen on {settings.listen}: {reason}. Another program may be using the port; "
-                "choose another one with PREFCENTRE_LISTEN (host:port)."
+                f"Can't listen on {settings.listen}: {reason}. "
+                "Another program may be using the port."
             )
     return None
 

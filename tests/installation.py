@@ -240,7 +240,8 @@ def request(
     assert parts.hostname == "127.0.0.1", url
     connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=30)
     try:
-        connection.request(method, parts.path, body, dict(headers or {}))
+        target = f"{parts.path}?{parts.query}" if parts.query else parts.path
+        connection.request(method, target, body, dict(headers or {}))
         response = connection.getresponse()
         text = response.read().decode("utf-8", "replace")
         return Reply(response.status, {k.lower(): v for k, v in response.getheaders()}, text)

@@ -46,7 +46,7 @@ def demo(
         settings.move_to(folder)
         inbox = folder / "inbox.db"
         _write_settings(folder, listen, inbox)
-        supervisor.wait_for_port(settings.load())
+        supervisor.wait_for_port(settings.load(), choice="--listen host:port")
         with postbox(Mailbox(inbox), SystemClock()) as port:
             _write_settings(folder, listen, inbox, port)
             _fill(folder)
