@@ -5,13 +5,21 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from prefcentre.preferences.models import Preference, UndoToken
+from prefcentre.preferences.models import Preference, TrackingChoice, UndoToken
 from prefcentre.subscribers.models import SubscriberKey
 
 
 def limits_of(session: Session, subscriber_id: int) -> Preference | None:
     """What one person chose for all topics at once, or None when they never did."""
     return session.get(Preference, subscriber_id)
+
+
+def counting_choice(session: Session, subscriber_id: int, *, clicks: bool) -> TrackingChoice | None:
+    """What one person answered about opens or clicks; None when they have no row."""
+    # Asked by every pixel, so one column is read and no object is made.
+    column = Preference.track_clicks if clicks else Preference.track_opens
+    statement = sa.select(col(column)).where(col(Preference.subscriber_id) == subscriber_id)
+    return session.execute(statement).scalar_one_or_none()
 
 
 def keys_with_versions(session: Session, subscriber_id: int) -> list[tuple[str, bytes]]:

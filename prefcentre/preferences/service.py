@@ -127,10 +127,7 @@ def why(
 
 def may_count(session: Session, subscriber_id: int, kind: Literal["open", "click"]) -> bool:
     """Whether this person agrees, now, that opens or clicks are written down (R153, R155). Never asked is a no."""
-    found = queries.limits_of(session, subscriber_id)
-    if found is None:
-        return False
-    choice = found.track_opens if kind == "open" else found.track_clicks
+    choice = queries.counting_choice(session, subscriber_id, clicks=kind == "click")
     return choice is TrackingChoice.YES
 
 

@@ -1,8 +1,14 @@
 """Writing hits down and counting people, on both databases."""
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
 from sqlmodel import select
 
 from prefcentre.context import Context
+from prefcentre.errors import Unavailable
 from prefcentre.tracking import service
 from prefcentre.tracking.models import HitClass, TrackingEvent, TrackingKind
 from prefcentre.tracking.service import Hit
@@ -60,3 +66,30 @@ def test_a_machines_hit_is_labelled_and_kept(any_context: Context) -> None:
 def test_head_is_no_hit() -> None:
     assert service.is_hit(Hit(1, 5))
     assert not service.is_hit(Hit(1, 5, method="HEAD"))
+
+
+def test_a_crowd_of_threads_is_written_down_to_the_last_hit(any_context: Context) -> None:
+    recorder = service.Recorder(any_context)
+    with ThreadPoolExecutor(16) as pool:
+        for number in range(200):
+            pool.submit(recorder.record, Hit(1, number, agent=FIREFOX))
+    assert counts(any_context)["opens"]["human"] == 200
+
+
+def test_a_group_that_could_not_be_written_is_told_to_each(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = service.Recorder(context)
+    with monkeypatch.context() as broken:
+        broken.setattr(context.db, "tracking", _no_database)
+        with ThreadPoolExecutor(4) as pool:
+            tries = [pool.submit(recorder.record, Hit(1, n, agent=FIREFOX)) for n in range(8)]
+        assert all(isinstance(one.exception(), Unavailable) for one in tries)
+    recorder.record(Hit(1, 9, agent=FIREFOX))
+    assert counts(context)["opens"]["human"] == 1
+
+
+@contextmanager
+def _no_database() -> Iterator[None]:
+    raise Unavailable
+    yield

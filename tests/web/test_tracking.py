@@ -115,7 +115,7 @@ def test_a_reader_reaches_the_page_when_figures_can_not_be_kept(
     def fail(*_: object) -> None:
         raise Unavailable
 
-    monkeypatch.setattr(service, "record_hit", fail)
+    monkeypatch.setattr(service, "record_hits", fail)
     assert client.get(ada.click, headers=FIREFOX).headers["Location"] == LINK
     assert client.get(ada.pixel, headers=FIREFOX).status_code == 200
 

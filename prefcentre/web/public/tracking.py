@@ -1,8 +1,7 @@
 """Pixels and counted links: always answered alike, written down only for those who agree at this moment (R155)."""
 
 import base64
-from collections.abc import Callable
-from typing import Literal
+from functools import lru_cache
 
 import structlog
 from flask import Blueprint, Response, redirect, request
@@ -20,33 +19,67 @@ from prefcentre.web.public.requests import route
 PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 """A transparent GIF of one pixel."""
 
-Reader = Callable[[str], tuple[int, int]]
+# Whose mail it was never changes, so a crowd of pixels asks the database only about the choice.
+_REMEMBERED = 50_000
 
 _log = structlog.get_logger(__name__)
 
 
+class _Hits:
+    """Reads tokens and writes hits down, for all threads of one process."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.read = service.token_reader(context)
+        self._recorder = service.Recorder(context)
+        self._recipient = lru_cache(_REMEMBERED)(self._find_recipient)
+
+    def count(self, hit: Hit) -> None:
+        """Write a hit down if it is one and its person agrees, now, that it is counted."""
+        if not service.is_hit(hit):
+            return
+        try:
+            if self._agrees(hit):
+                self._recorder.record(hit)
+        except Unavailable:
+            # A reader must get the picture and reach the page, whatever happens to our figures.
+            _log.warning("hit_lost", campaign=hit.campaign_id, kind=hit.kind)
+
+    def _agrees(self, hit: Hit) -> bool:
+        recipient = self._recipient(hit.campaign_id, hit.delivery_id)
+        if recipient is None:
+            return False
+        with self.context.db.reading() as session:
+            return preferences.may_count(session, recipient, hit.kind)
+
+    def _find_recipient(self, campaign_id: int, delivery_id: int) -> int | None:
+        with self.context.db.reading() as session:
+            found = delivery.find(session, campaign_id, delivery_id)
+            return found.subscriber_id if found else None
+
+
 def declare(pages: Blueprint, context: Context) -> None:
     """Add the addresses of this module."""
-    read = service.token_reader(context)
-    route(pages, "GET", "/o/<text>", opened, context, read)
-    route(pages, "GET", "/c/<text>/<int(max=99999):number>", clicked, context, read)
+    hits = _Hits(context)
+    route(pages, "GET", "/o/<text>", opened, hits)
+    route(pages, "GET", "/c/<text>/<int(max=99999):number>", clicked, hits)
 
 
-def opened(context: Context, read: Reader, text: str) -> ResponseReturnValue:
+def opened(hits: _Hits, text: str) -> ResponseReturnValue:
     """The pixel; HEAD gets the same and counts for nothing."""
-    campaign_id, delivery_id = read(text)
-    _count(context, _hit(campaign_id, delivery_id))
+    campaign_id, delivery_id = hits.read(text)
+    hits.count(_hit(campaign_id, delivery_id))
     return Response(PIXEL, content_type="image/gif")
 
 
-def clicked(context: Context, read: Reader, text: str, number: int) -> ResponseReturnValue:
+def clicked(hits: _Hits, text: str, number: int) -> ResponseReturnValue:
     """On to where this link of the campaign leads, and never anywhere else (R160)."""
-    campaign_id, delivery_id = read(text)
-    with context.db.reading() as session:
+    campaign_id, delivery_id = hits.read(text)
+    with hits.context.db.reading() as session:
         url = campaigns.link(session, campaign_id, number)
     if url is None:
         raise NotFound
-    _count(context, _hit(campaign_id, delivery_id, number))
+    hits.count(_hit(campaign_id, delivery_id, number))
     return redirect(url)
 
 
@@ -60,21 +93,3 @@ def _hit(campaign_id: int, delivery_id: int, link: int | None = None) -> Hit:
         agent=request.user_agent.string or None,
         ip=request.remote_addr,
     )
-
-
-def _count(context: Context, hit: Hit) -> None:
-    if not service.is_hit(hit):
-        return
-    try:
-        if _agrees(context, hit, hit.kind):
-            with context.db.tracking() as session:
-                service.record_hit(session, context, hit)
-    except Unavailable:
-        # A reader must get the picture and reach the page, whatever happens to our figures.
-        _log.warning("hit_lost", campaign=hit.campaign_id, kind=hit.kind)
-
-
-def _agrees(context: Context, hit: Hit, kind: Literal["open", "click"]) -> bool:
-    with context.db.reading() as session:
-        found = delivery.find(session, hit.campaign_id, hit.delivery_id)
-        return found is not None and preferences.may_count(session, found.subscriber_id, kind)
