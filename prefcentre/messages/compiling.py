@@ -19,8 +19,8 @@ from prefcentre.messages.values import Compiled
 from prefcentre.settings import Settings
 
 _HREF = re.compile(
-    r"(?P<open><(?P<tag>a|area|v:[a-z]+)\b(?:\"[^\"]*\"|'[^']*'|[^'\">])*?\shref=)"
-    r"(?P<quote>[\"'])(?P<url>.*?)(?P=quote)(?P<rest>(?:\"[^\"]*\"|'[^']*'|[^'\">])*>)",
+    r"(?P<open><(?P<tag>a|area|v:[a-z]+)\b(?:\"[^\"]*\"|'[^']*'|[^'\"<>])*?\shref=)"
+    r"(?P<quote>[\"'])(?P<url>.*?)(?P=quote)(?P<rest>(?:\"[^\"]*\"|'[^']*'|[^'\"<>])*>)",
     re.DOTALL | re.IGNORECASE,
 )
 _TAG = re.compile(r"<[^>]*>")
@@ -30,6 +30,7 @@ _LOOKS_LIKE_ADDRESS = re.compile(
 _NUMBERED = re.compile(r"lnk(\d{5})lnk")
 _BODY_END = re.compile(r"</body\s*>", re.IGNORECASE)
 _OWN_LINK = re.compile(r"\{\{-?\s*(?:links|brand)\.\w+\s*-?\}\}")
+_WORDS_SEEN = 2000
 PIXEL = "{{ pixel__ }}"
 
 
@@ -41,7 +42,7 @@ class _Work:
     settings: Settings
     rich: MailEnvironment = field(default_factory=lambda: MailEnvironment(autoescape=True))
     plain: MailEnvironment = field(default_factory=lambda: MailEnvironment(autoescape=False))
-    links: list[str] = field(default_factory=list)
+    links: dict[str, int] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     used_links: set[str] = field(default_factory=lambda: {"unsubscribe"})
 
@@ -69,13 +70,13 @@ def compile_source(source: CampaignSource, settings: Settings) -> Compiled:
     page = _number_links(work, shield, _page(work, shield, content))
     body = _with_pixel(_revealed(shield, page))
     text = _text_part(work, content, shield)
-    for template, environment, file in (
-        (body, work.rich, source.body_file),
-        (text, work.plain, source.body_file),
+    for template, environment in (
+        (body, work.rich),
+        (text, work.plain),
+        (source.subject, work.plain),
     ):
-        work.used_links |= sandbox.used_links(
-            sandbox.parse(environment, template, file, extra=_internal_names(work))
-        )
+        tree = sandbox.parse(environment, template, source.body_file, extra=_internal_names(work))
+        work.used_links |= sandbox.used_links(tree)
     return Compiled(
         subject=source.subject,
         html=body,
@@ -206,9 +207,7 @@ def _number_links(work: _Work, shield: Shield, page: str) -> str:
         address = html.unescape(found["url"]).strip()
         if not _may_track(work, shield, address, _words_of(page, found)):
             return found[0]
-        if address not in work.links:
-            work.links.append(address)
-        number = work.links.index(address)
+        number = work.links.setdefault(address, len(work.links))
         return f"{found['open']}{found['quote']}lnk{number:05d}lnk{found['quote']}{found['rest']}"
 
     return _HREF.sub(numbered, page)
@@ -216,12 +215,10 @@ def _number_links(work: _Work, shield: Shield, page: str) -> str:
 
 def _words_of(page: str, found: re.Match[str]) -> str:
     """What a link says, without its markup."""
-    end = page.find("</a", found.end())
-    return (
-        _TAG.sub("", page[found.end() : end]).strip()
-        if found["tag"].lower() == "a" and end >= 0
-        else ""
-    )
+    if found["tag"].lower() != "a":
+        return ""
+    inside = page[found.end() : found.end() + _WORDS_SEEN].partition("</a")[0]
+    return _TAG.sub("", inside).strip()
 
 
 def _may_track(work: _Work, shield: Shield, address: str, words: str) -> bool:
@@ -232,7 +229,12 @@ def _may_track(work: _Work, shield: Shield, address: str, words: str) -> bool:
                 f"The link {shield.reveal(address)} differs from person to person and is not counted."
             )
         return False
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError as error:
+        raise ContentError(
+            f"The link {address} is not an address.", file=work.source.body_file
+        ) from error
     if parts.scheme.lower() not in {"http", "https"} or not parts.hostname:
         return False
     # Links to our own pages and to the privacy notice are never counted (R40), nor is one whose words are an

@@ -1,7 +1,7 @@
-"""Fills a campaign in on trial, in a child process with little time and memory (T4).
+"""Compiles a campaign and fills it in on trial, in a child process with little time and memory (T4).
 
-This is a file of its own because it is also a program: the sandbox has no limit of time, so what a person wrote is
-first rendered where it can be killed. The child knows no keys and no database; what it signs with is made up.
+This is a file of its own because it is also a program: neither the sandbox nor the markup tools have a limit of
+time, and some of the tools crash instead of raising, so what a person wrote is first handled where it can be killed. The child knows no keys and no database; what it signs with is made up.
 """
 
 import contextlib
@@ -17,9 +17,10 @@ from typing import Any
 
 from cryptography.fernet import Fernet
 
+from prefcentre.campaigns.service import CampaignSource
 from prefcentre.context import Context, open_context
 from prefcentre.errors import ContentError, InvalidAddress
-from prefcentre.messages import viewing
+from prefcentre.messages import compiling, viewing
 from prefcentre.messages.compose import Composer
 from prefcentre.messages.values import Compiled, MissingValue, Recipient, Trial
 from prefcentre.settings import Brand, Settings
@@ -27,9 +28,14 @@ from prefcentre.tokens import new_secret
 
 CPU_SECONDS = 5
 MEMORY_BYTES = 768 * 1024 * 1024
-WALL_SECONDS = 20
+WALL_SECONDS = 30
 _AT = datetime(2026, 1, 1, tzinfo=UTC)
 _FAILURES_SHOWN = 5
+
+
+def compile_source(settings: Settings, source: CampaignSource) -> Compiled:
+    """What ``compiling.compile_source`` makes of a campaign. Raises ContentError, also when it takes too much."""
+    return Compiled.from_json(_ask(settings, source.slug, {"source": source.to_json()}))
 
 
 def try_out(
@@ -40,13 +46,17 @@ def try_out(
     Raises ContentError when that takes more time or memory than a mail may.
     """
     order = {
-        "brand": settings.brand.model_dump(),
-        "public_url": settings.public_url,
         "compiled": compiled.to_json(),
         "slug": slug,
         "topic_name": topic_name,
         "samples": [asdict(sample) | {"attributes": dict(sample.attributes)} for sample in samples],
     }
+    answer = _ask(settings, slug, order)
+    return Trial(**answer | {"failures": tuple(answer["failures"])})
+
+
+def _ask(settings: Settings, slug: str, order: dict[str, Any]) -> dict[str, Any]:
+    order |= {"brand": settings.brand.model_dump(), "public_url": settings.public_url}
     # Nothing of our environment is passed on, so that a template that breaks out finds nothing there.
     command = [sys.executable, "-I", "-X", "utf8", "-m", __name__]
     try:
@@ -66,14 +76,16 @@ def try_out(
         raise _too_much(slug)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise ContentError(f"Filling this campaign in failed: {reason}", file=f"campaigns/{slug}")
-    answer = json.loads(done.stdout)
-    return Trial(**answer | {"failures": tuple(answer["failures"])})
+        raise ContentError(f"It can't be made into a mail: {reason}", file=f"campaigns/{slug}")
+    answer: dict[str, Any] = json.loads(done.stdout)
+    if "refused" in answer:
+        raise ContentError(**answer["refused"])
+    return answer
 
 
 def _too_much(slug: str) -> ContentError:
     return ContentError(
-        f"Filling this campaign in took more than {CPU_SECONDS} seconds or {MEMORY_BYTES // 2**20} MB and was stopped. "
+        f"Making this into a mail took more than {CPU_SECONDS} seconds or {MEMORY_BYTES // 2**20} MB and was stopped. "
         "Look for loops inside loops and texts that grow.",
         file=f"campaigns/{slug}",
     )
@@ -89,8 +101,7 @@ def _limit_ourselves() -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _answer(order: Mapping[str, Any]) -> Trial:
-    brand = Brand(**order["brand"])
+def _answer(order: Mapping[str, Any]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as home:
         settings = Settings(
             home=home,
@@ -99,10 +110,27 @@ def _answer(order: Mapping[str, Any]) -> Trial:
             chain_keys=(new_secret(),),
             tracking_keys=(Fernet.generate_key().decode(),),
             public_url=order["public_url"],
-            brand=brand,
+            brand=Brand(**order["brand"]),
         )
-        with open_context(settings) as context:
-            return _tried(context, order)
+        try:
+            if "source" in order:
+                source = CampaignSource.from_json(order["source"])
+                return compiling.compile_source(source, settings).to_json()
+            with open_context(settings) as context:
+                return asdict(_tried(context, order))
+        except ContentError as error:
+            return {"refused": _parts(error)}
+
+
+def _parts(error: ContentError) -> dict[str, Any]:
+    # The place stands in front of the words and is put there again when the error is raised anew.
+    bare = str(ContentError("", file=error.file, line=error.line))
+    return {
+        "message": str(error).removeprefix(bare),
+        "file": error.file,
+        "line": error.line,
+        "variable": error.variable,
+    }
 
 
 def _tried(context: Context, order: Mapping[str, Any]) -> Trial:
@@ -157,4 +185,4 @@ def _html_octets(data: bytes) -> int:
 
 if __name__ == "__main__":
     _limit_ourselves()
-    sys.stdout.write(json.dumps(asdict(_answer(json.load(sys.stdin)))))
+    sys.stdout.write(json.dumps(_answer(json.load(sys.stdin))))

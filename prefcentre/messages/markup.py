@@ -111,6 +111,12 @@ def check(source: str, file: str, *, mjml: bool) -> None:
     """
     if len(source.encode()) > MAX_BYTES:
         raise ContentError(f"This is larger than {MAX_BYTES // 1024} KB.", file=file)
+    if source.rfind("<!--") > source.rfind("-->"):
+        raise ContentError(
+            "A comment is not closed.",
+            file=file,
+            line=source.count("\n", 0, source.rfind("<!--")) + 1,
+        )
     checker = _Checker(file, mjml=mjml)
     checker.feed(source)
     checker.close()

@@ -102,6 +102,15 @@ def check_domain(domain: str, *, verified: bool, loopback: bool) -> Iterator[Fin
         yield warning("sender_domain", message) if loopback else error("sender_domain", message)
 
 
+def check_scripts(domains: Sequence[str]) -> Iterator[Finding]:
+    """R11: a domain that mixes alphabets imitates another one."""
+    for domain in domains:
+        if any(len(_alphabets(label)) > 1 for label in _unicode(domain).split(".")):
+            yield error(
+                "lookalike", f"{domain} mixes alphabets and looks like another domain (R11)."
+            )
+
+
 def check_subject(subject: str) -> Iterator[Finding]:
     """R21: no false answer or forward."""
     if _REPLY.match(subject):
@@ -201,6 +210,19 @@ def check_public_url(
     """R26: the links have to work where the mail is read."""
     if url_is_loopback and not smtp_is_loopback:
         yield error("public_url", f"Nobody else can open {url}; set PREFCENTRE_PUBLIC_URL (R26).")
+
+
+def _unicode(domain: str) -> str:
+    try:
+        return domain.encode("ascii").decode("idna")
+    except UnicodeError:
+        return domain
+
+
+def _alphabets(label: str) -> set[str]:
+    # The first word of a letter's name is its script. Japanese and Korean mix theirs by nature.
+    names = {unicodedata.name(letter, "?").split()[0] for letter in label if letter.isalpha()}
+    return names & {"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE"}
 
 
 def _without_markup(html: str) -> str:

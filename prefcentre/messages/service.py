@@ -12,7 +12,6 @@ from prefcentre.consent import service as consent
 from prefcentre.context import Context
 from prefcentre.errors import ContentError
 from prefcentre.messages import limited, rules, viewing
-from prefcentre.messages.compiling import compile_source
 from prefcentre.messages.compose import Composer
 from prefcentre.messages.headers import own_unsubscribe_token
 from prefcentre.messages.values import (
@@ -44,11 +43,11 @@ __all__ = [
 def compile_campaign(source: CampaignSource, settings: Settings) -> Compiled:
     """A campaign's files, ready to be filled in.
 
-    Promises that nothing is fetched from other servers and nothing is rendered yet, so that no template can take
-    long here, and that no link of ours and none that differs from person to person is counted (R40).
-    Raises ContentError with file, line and variable.
+    Promises that nothing is fetched from other servers, that no link of ours and none that differs from person to
+    person is counted (R40), and an end within seconds: it runs in a child process that is stopped when it takes too
+    much time or memory (T4). Raises ContentError with file, line and variable.
     """
-    return compile_source(source, settings)
+    return limited.compile_source(settings, source)
 
 
 def render_page(
@@ -87,6 +86,7 @@ def preflight(
         *_about_sending(session, context, source),
         *rules.check_subject(source.subject),
         *rules.check_source((source.body, source.frame.body)),
+        *rules.check_scripts(_domains(source, compiled)),
         *(rules.warning("links", text) for text in compiled.warnings),
     ]
     try:
@@ -120,6 +120,12 @@ def _about_sending(session: Session, context: Context, source: CampaignSource) -
             else (rules.warning("smtp", "No mail server is set: PREFCENTRE_SMTP_URL."),)
         ),
     ]
+
+
+def _domains(source: CampaignSource, compiled: Compiled) -> list[str]:
+    mailboxes = (source.sender_email, source.reply_to or "")
+    hosts = (urlsplit(address).hostname or "" for address in compiled.links)
+    return sorted({*(mailbox.rpartition("@")[2] for mailbox in mailboxes), *hosts} - {""})
 
 
 def _about_content(context: Context, compiled: Compiled, trial: Trial) -> list[Finding]:

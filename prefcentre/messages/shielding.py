@@ -15,7 +15,7 @@ _COMMENTED = re.compile(r"<!--jnj(\d{5})jnj-->|jnj(\d{5})jnj")
 _COMMENT_ONLY = re.compile(r"<!--(jnj\d{5}jnj)-->")
 # What stays as it is: comments (Outlook's conditions too), elements that hold text only, and tags.
 _NO_COMMENTS_HERE = re.compile(
-    r"<!--.*?-->|<(style|title|mj-style|mj-title|mj-preview)\b.*?</\1\s*>|<[a-zA-Z/!?](?:\"[^\"]*\"|'[^']*'|[^'\">])*>",
+    r"<!--.*?-->|<(style|title|mj-style|mj-title|mj-preview)\b.*?</\1\s*>|<[a-zA-Z/!?](?:\"[^\"]*\"|'[^']*'|[^'\"<>])*>",
     re.DOTALL | re.IGNORECASE,
 )
 _JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)

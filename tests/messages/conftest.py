@@ -13,7 +13,8 @@ from pydantic import SecretStr
 
 from prefcentre.campaigns.service import BodyFormat, CampaignSource, read_source
 from prefcentre.context import Context, open_context
-from prefcentre.messages.service import Composer, Message, Recipient, compile_campaign
+from prefcentre.messages.compiling import compile_source
+from prefcentre.messages.service import Composer, Message, Recipient
 from prefcentre.settings import Brand, Settings
 from prefcentre.testing import FrozenClock, Received
 
@@ -88,7 +89,7 @@ def write(mail_context: Context) -> Write:
 def composer_for(
     context: Context, source: CampaignSource, topic_name: str = "Product news"
 ) -> Composer:
-    compiled = compile_campaign(source, context.settings)
+    compiled = compile_source(source, context.settings)
     return Composer(context, compiled, 3, source.slug, 5, "product-news", topic_name)
 
 

@@ -5,8 +5,8 @@ import pytest
 from prefcentre.campaigns.service import BodyFormat, CampaignSource, Frame, read_frame
 from prefcentre.context import Context
 from prefcentre.errors import ContentError
-from prefcentre.messages.compiling import html_variant, on_colour
-from prefcentre.messages.service import Compiled, compile_campaign
+from prefcentre.messages.compiling import compile_source, html_variant, on_colour
+from prefcentre.messages.service import Compiled
 from prefcentre.settings import Settings
 from tests.messages.conftest import MakeSource
 
@@ -25,7 +25,7 @@ def section(inside: str) -> str:
 
 
 def compiled(settings: Settings, source: CampaignSource) -> Compiled:
-    return compile_campaign(source, settings)
+    return compile_source(source, settings)
 
 
 def test_compiled_content_comes_back_from_its_stored_form(

@@ -13,14 +13,13 @@ from prefcentre.campaigns.service import BodyFormat
 from prefcentre.context import Context
 from prefcentre.errors import InvalidAddress
 from prefcentre.messages import headers, sandbox
-from prefcentre.messages.compiling import html_variant
+from prefcentre.messages.compiling import compile_source, html_variant
 from prefcentre.messages.sandbox import MailEnvironment
 from prefcentre.messages.service import (
     Compiled,
     Composer,
     MissingValue,
     Recipient,
-    compile_campaign,
     own_unsubscribe_token,
     render_page,
 )
@@ -290,7 +289,7 @@ def test_the_page_for_a_browser_shows_nobody_and_counts_nothing(
         "Hello {{ subscriber.first_name }}, {{ subscriber.email }} {% if subscriber.attributes.age > 3 %}old{% endif %}{{ subscriber.attributes.a.b }}\n\n"
         + LINK
     )
-    compiled = compile_campaign(make_source(body, track_opens=True), mail_context.settings)
+    compiled = compile_source(make_source(body, track_opens=True), mail_context.settings)
     page = render_page(
         mail_context, compiled, slug="x", topic_name="News", links={"unsubscribe": "/there"}
     )

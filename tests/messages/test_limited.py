@@ -1,14 +1,17 @@
+import contextlib
 import subprocess
 from dataclasses import replace
 
 import pytest
 
+from prefcentre.campaigns.service import BodyFormat
 from prefcentre.errors import ContentError
 from prefcentre.messages import limited
+from prefcentre.messages.compiling import compile_source
 from prefcentre.messages.service import Compiled, Recipient
 from prefcentre.messages.values import Trial
 from prefcentre.settings import Settings
-from tests.messages.conftest import ADA
+from tests.messages.conftest import ADA, MakeSource
 
 MINE = Compiled(
     subject="Hello",
@@ -68,3 +71,45 @@ def test_the_child_is_given_no_keys_of_ours(
     assert seen["env"] == {}
     for key in (*mail_settings.secret_keys, *mail_settings.tracking_keys):
         assert key.get_secret_value() not in str(seen["input"])
+
+
+def test_compiling_in_the_child_gives_what_compiling_here_gives(
+    mail_settings: Settings, make_source: MakeSource
+) -> None:
+    source = make_source("Hello {{ subscriber.name }}, [a](https://www.example.com/a)")
+    assert limited.compile_source(mail_settings, source) == compile_source(source, mail_settings)
+
+
+def test_a_mistake_comes_back_from_the_child_as_it_was(
+    mail_settings: Settings, make_source: MakeSource
+) -> None:
+    with pytest.raises(ContentError) as caught:
+        limited.compile_source(mail_settings, make_source("a\n{{ subscriber.frist_name }}"))
+    assert (caught.value.line, caught.value.variable) == (2, "subscriber.frist_name")
+    assert str(caught.value).startswith("campaigns/founders-letter/body.md, line 2: There is no")
+
+
+@pytest.mark.parametrize(
+    ("body", "form"),
+    [
+        pytest.param("<!--" * 60_000, BodyFormat.HTML, id="comments"),
+        pytest.param("![[]()" * 60_000, BodyFormat.MARKDOWN, id="images"),
+        pytest.param("<title" * 60_000, BodyFormat.HTML, id="titles", marks=pytest.mark.full),
+        pytest.param("<a " * 100_000, BodyFormat.HTML, id="anchors", marks=pytest.mark.full),
+        pytest.param('<a href="' * 50_000, BodyFormat.HTML, id="hrefs", marks=pytest.mark.full),
+        pytest.param(
+            "<a href='https://a.example/x'>" * 15_000,
+            BodyFormat.HTML,
+            id="links",
+            marks=pytest.mark.full,
+        ),
+        pytest.param("[" * 100_000, BodyFormat.MARKDOWN, id="brackets", marks=pytest.mark.full),
+        pytest.param("*a_ " * 90_000, BodyFormat.MARKDOWN, id="stars", marks=pytest.mark.full),
+        pytest.param("{{ " * 100_000, BodyFormat.HTML, id="jinja", marks=pytest.mark.full),
+    ],
+)
+def test_a_source_made_to_be_slow_ends_within_the_childs_limits(
+    mail_settings: Settings, make_source: MakeSource, body: str, form: BodyFormat
+) -> None:
+    with contextlib.suppress(ContentError):
+        limited.compile_source(mail_settings, make_source(body, form))

@@ -45,6 +45,22 @@ def test_an_unverified_domain_sends_to_loopback_only() -> None:
     assert names(check("example.com", verified=True, loopback=False)) == []
 
 
+@pytest.mark.parametrize("domain", ["exаmple.com", "www.xn--exmple-4nf.com"])
+def test_a_domain_that_mixes_alphabets_is_refused(domain: str) -> None:
+    assert names(rules.check_scripts([domain])) == [("error", "lookalike")]
+
+
+def test_a_domain_in_one_alphabet_is_fine() -> None:
+    good = [
+        "example.com",
+        "пример.example",
+        "bücher.example",
+        "xn--e1afmkfd.xn--90ae",
+        "テスト漢字.example",
+    ]
+    assert names(rules.check_scripts(good)) == []
+
+
 @pytest.mark.parametrize("subject", ["Re: your order", "FWD: look", " aw: x"])
 def test_a_subject_that_looks_like_an_answer_is_warned_about(subject: str) -> None:
     assert names(rules.check_subject(subject)) == [("warning", "subject")]
