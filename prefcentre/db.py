@@ -165,8 +165,13 @@ def told_plainly() -> Iterator[None]:
                 f"The database is not ready ({text}). Run “prefcentre db upgrade”."
             ) from error
         raise Unavailable(f"The database does not answer: {text}.") from error
-    except sa.exc.ProgrammingError as error:
-        if "does not exist" in str(error.orig):
+    except sa.exc.DatabaseError as error:
+        text = str(error.orig)
+        if "malformed" in text or "not a database" in text:
+            raise Unavailable(
+                f"The database file is damaged ({text}). Restore it from a backup."
+            ) from error
+        if "does not exist" in text:
             raise Unavailable(
                 "The database has no tables yet. Run “prefcentre db upgrade”."
             ) from error

@@ -39,9 +39,11 @@ def examine(settings: Settings, world: World, clock: Clock | None = None) -> lis
     checks = list(_settings(settings))
     try:
         with open_context(settings, clock) as context:
-            checks += _database(context)
-            checks += _mail_server(settings, world)
-            checks += _sender_domains(context, world)
+            database = list(_database(context))
+            checks += [*database, *_mail_server(settings, world)]
+            # What DNS says is kept in the database, so there is no point without one.
+            if is_healthy(database):
+                checks += _sender_domains(context, world)
     except PrefcentreError as error:
         checks.append(Check("database", Level.ERROR, str(error)))
         checks += _mail_server(settings, world)
