@@ -1,6 +1,7 @@
 """Leaving, choosing and taking back, on both databases."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -116,6 +117,22 @@ def test_leaving_twice_changes_nothing_and_says_since_when(ada: Person, clock: F
     assert second.since == first.since
     assert second.stopped == first.stopped
     assert len(ada.events) == 1
+
+
+def test_pressing_many_times_at_once_is_leaving_once(ada: Person) -> None:
+    with ThreadPoolExecutor(6) as pool:
+        presses = [pool.submit(ada.does, service.unsubscribe) for _ in range(12)]
+    assert [press.result().changed for press in presses].count(True) == 1
+    assert len(ada.events) == 1
+    assert ada.entries == {(f"{NEWS}:email", Reason.TOPIC)}
+
+
+def test_an_undo_pressed_twice_at_once_works_once(ada: Person) -> None:
+    undo = ada.does(service.unsubscribe).undo
+    with ThreadPoolExecutor(4) as pool:
+        presses = [pool.submit(ada.does, service.undo, undo) for _ in range(4)]
+    assert [press.result().changed for press in presses].count(True) == 1
+    assert [event["action"] for event in ada.events] == ["withdrawn", "restored"]
 
 
 def test_leaving_is_recorded_with_the_way_and_the_campaign(ada: Person) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from prefcentre.consent import service as consents
 from prefcentre.context import Context
@@ -16,6 +17,10 @@ from prefcentre.testing.makers import Cast, make_suppression
 from tests.web.conftest import Mailed
 
 ALL = ["product-news:email", "product-news:post", "events:email", "events:sms"]
+
+
+def save(client: FlaskClient, mailed: Mailed, **fields: object) -> TestResponse:
+    return client.post(mailed.preferences, data={"form": "choices", **fields})
 
 
 def states(mailed: Mailed) -> dict[tuple[str, str], str]:
@@ -74,10 +79,7 @@ def test_an_unconfirmed_sign_up_is_not_ticked_for_the_person(
 
 def test_saving_is_said_back_in_words(client: FlaskClient, ada: Mailed) -> None:
     shown = hidden(client.get(ada.preferences).text)
-    answer = client.post(
-        ada.preferences,
-        data={"choice": ["product-news:email"], "shown": shown, "frequency": "monthly"},
-    )
+    answer = save(client, ada, choice=["product-news:email"], shown=shown, frequency="monthly")
     assert answer.status_code == 200
     assert "<h2>Saved</h2>" in answer.text
     assert "You will get Product news by email, at most monthly. Nothing else." in answer.text
@@ -86,14 +88,14 @@ def test_saving_is_said_back_in_words(client: FlaskClient, ada: Mailed) -> None:
 
 def test_saving_the_same_again_says_so(client: FlaskClient, ada: Mailed) -> None:
     form = {"choice": ["product-news:email"], "frequency": "weekly", "track_opens": "yes"}
-    client.post(ada.preferences, data=form)
-    assert "Nothing to save" in client.post(ada.preferences, data=form).text
+    save(client, ada, **form)
+    assert "Nothing to save" in save(client, ada, **form).text
 
 
 def test_a_new_tick_from_the_mailed_link_needs_no_further_confirmation(
     client: FlaskClient, ben: Mailed
 ) -> None:
-    client.post(ben.preferences, data={"choice": ["product-news:email", "events:sms"]})
+    save(client, ben, choice=["product-news:email", "events:sms"])
     assert states(ben) == {("product-news", "email"): "granted", ("events", "sms"): "granted"}
 
 
@@ -103,8 +105,22 @@ def test_a_page_left_open_in_another_tab_brings_nothing_back(
     page = client.get(ada.preferences).text
     client.post(ada.unsubscribe, data={"stop": "topic"})
     form = {"choice": sorted(ticked(page)), "shown": hidden(page), "frequency": "weekly"}
-    client.post(ada.preferences, data=form)
+    save(client, ada, **form)
     assert states(ada)["product-news", "email"] == "withdrawn"
+
+
+@pytest.mark.parametrize("body", [b"", b"x=1", b"\xff", b'{"form": 1}'])
+def test_a_post_that_wants_nothing_takes_nothing_away(
+    client: FlaskClient, ada: Mailed, state: Callable[[], str], body: bytes
+) -> None:
+    before = state()
+    answer = client.post(
+        ada.preferences, data=body, content_type="application/x-www-form-urlencoded"
+    )
+    assert answer.status_code == 400
+    assert "Press one of the buttons" in answer.text
+    assert ticked(answer.text) == {"product-news:email", "events:email"}
+    assert state() == before
 
 
 def test_stop_everything_outweighs_every_tick(client: FlaskClient, ada: Mailed) -> None:
@@ -126,7 +142,7 @@ def test_undo_restores_choices_and_limits(
     client: FlaskClient, ada: Mailed, undo_of: Callable[[str], str]
 ) -> None:
     before = states(ada)
-    page = client.post(ada.preferences, data={"frequency": "weekly"}).text
+    page = save(client, ada, frequency="weekly").text
     assert "You will get nothing from us." in page
     answer = client.post(ada.preferences, data={"undo": undo_of(page)})
     assert "Put back" in answer.text
@@ -139,7 +155,7 @@ def test_undo_restores_choices_and_limits(
 
 def test_a_pause_is_kept_and_told(client: FlaskClient, ada: Mailed, clock: FrozenClock) -> None:
     form = {"choice": ["product-news:email"], "paused_until": "2027-01-15"}
-    answer = client.post(ada.preferences, data=form)
+    answer = save(client, ada, **form)
     assert "From 15 January 2027 you will get Product news by email" in answer.text
     kept = preference(ada)
     assert kept is not None
@@ -161,7 +177,7 @@ def test_what_can_not_be_is_said_and_nothing_is_saved(
     client: FlaskClient, ada: Mailed, state: Callable[[], str], form: dict[str, str]
 ) -> None:
     before = state()
-    answer = client.post(ada.preferences, data={"choice": ["events:sms"], **form})
+    answer = save(client, ada, choice=["events:sms"], **form)
     assert answer.status_code == 400
     assert "Nothing is saved yet" in answer.text
     # What was filled in stands there still.
@@ -173,13 +189,13 @@ def test_a_box_that_does_not_exist_is_refused(
     client: FlaskClient, ada: Mailed, state: Callable[[], str]
 ) -> None:
     before = state()
-    answer = client.post(ada.preferences, data={"choice": ["product-news:pigeon"]})
+    answer = save(client, ada, choice=["product-news:pigeon"])
     assert answer.status_code == 400
     assert state() == before
 
 
 def test_counting_is_asked_apart_and_both_ways(client: FlaskClient, ada: Mailed) -> None:
-    client.post(ada.preferences, data={"choice": ALL, "track_clicks": "yes"})
+    save(client, ada, choice=ALL, track_clicks="yes")
     kept = preference(ada)
     assert kept is not None
     assert (kept.track_opens, kept.track_clicks) == ("no", "yes")
@@ -203,7 +219,7 @@ def test_history_is_there_to_be_read(client: FlaskClient, ada: Mailed) -> None:
 
 def test_an_erased_persons_page_is_gone(client: FlaskClient, nobody: Mailed) -> None:
     assert client.get(nobody.preferences).status_code == 404
-    assert client.post(nobody.preferences, data={"choice": ALL}).status_code == 404
+    assert save(client, nobody, choice=ALL).status_code == 404
 
 
 def test_saved_is_answered_only_after_what_is_on_the_wire_has_ended(
@@ -216,6 +232,6 @@ def test_saved_is_answered_only_after_what_is_on_the_wire_has_ended(
         return True
 
     monkeypatch.setattr("prefcentre.delivery.service.wait_for_dots", wait)
-    client.post(ada.preferences, data={})
+    save(client, ada)
     assert len(waited) == 1
     assert waited[0]

@@ -46,7 +46,7 @@ def test_who_agreed_is_counted_and_who_was_not_asked_is_not(
 def test_taking_the_yes_back_silences_mails_already_sent(
     client: FlaskClient, context: Context, ada: Mailed
 ) -> None:
-    client.post(ada.preferences, data={"choice": "product-news:email", "track_opens": "yes"})
+    client.post(ada.preferences, data={"form": "choices", "track_opens": "yes"})
     assert client.get(ada.click, headers=FIREFOX).status_code == 302
     assert client.get(ada.pixel, headers=FIREFOX).status_code == 200
     assert counted(context) == {"opens": 1, "clicks": 0}

@@ -1,7 +1,7 @@
 """The preference page: GET shows where a person stands, POST saves, stops everything or takes a change back."""
 
 from collections.abc import Set as AbstractSet
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -27,6 +27,13 @@ from prefcentre.web.public.requests import masked, route, visit, zone_of
 _HISTORY_SHOWN = 50
 
 
+_UNCLEAR = "We could not tell what this request wanted. Press one of the buttons below."
+
+
+class _BadDate(InvalidInput):
+    """The end of the break can't be used."""
+
+
 def declare(pages: Blueprint, context: Context) -> None:
     """Add the addresses of this module."""
     route(pages, "GET", "/p/<text>", show, context)
@@ -44,7 +51,7 @@ def act(context: Context, text: str) -> ResponseReturnValue:
     try:
         done = _do(context, token)
     except InvalidInput as error:
-        return _page(context, token, problem=str(error)), 400
+        return _page(context, token, problem=error), 400
     # A mail whose last byte is on its way now is waited for, so that "saved" is a promise (design §12).
     delivery.wait_for_dots(context, list(done.keys))
     return _page(context, token, done)
@@ -61,6 +68,9 @@ def _do(context: Context, token: LinkToken) -> Done:
             return service.undo(session, context, token, undo, how)
         if form.get("stop") == "everything":
             return service.stop_everything(session, context, token, how)
+        if form.keys().isdisjoint({"form", "save"}):
+            # No boxes at all would mean "nothing, please", and a machine that posts blindly must not say that (D3).
+            raise InvalidInput(_UNCLEAR)
         wish = _read_wish(context, zone_of(person))
         return service.save(session, context, token, wish, how)
 
@@ -71,10 +81,17 @@ def _read_wish(context: Context, zone: ZoneInfo) -> Wish:
         ticked=_places("choice"),
         shown=_places("shown"),
         frequency=service.read_frequency(form.get("frequency", "")),
-        paused_until=service.pause_from(form.get("paused_until", ""), context.clock.now(), zone),
+        paused_until=_pause(context, zone),
         track_opens="track_opens" in form,
         track_clicks="track_clicks" in form,
     )
+
+
+def _pause(context: Context, zone: ZoneInfo) -> datetime | None:
+    try:
+        return service.pause_from(request.form.get("paused_until", ""), context.clock.now(), zone)
+    except InvalidInput as error:
+        raise _BadDate(str(error)) from error
 
 
 def _places(name: str) -> frozenset[Place]:
@@ -82,7 +99,11 @@ def _places(name: str) -> frozenset[Place]:
 
 
 def _page(
-    context: Context, token: LinkToken, done: Done | None = None, *, problem: str = ""
+    context: Context,
+    token: LinkToken,
+    done: Done | None = None,
+    *,
+    problem: InvalidInput | None = None,
 ) -> str:
     with context.db.reading() as session:
         person = service.person_of(session, token)
@@ -91,10 +112,13 @@ def _page(
         overview = service.overview(session, context, person)
         zone = zone_of(person)
         history = service.history(session, context, person)[:_HISTORY_SHOWN]
+    # After a mistake the page shows what was filled in, so that nothing has to be chosen twice.
+    as_sent = problem is not None and "form" in request.form
     return render_template(
         "public/preferences.html",
         answer=_answer(done, overview, zone),
         problem=problem,
+        bad_date=isinstance(problem, _BadDate),
         masked=masked(person),
         outlook=words.outlook(overview, zone),
         blocks=words.blocks(overview),
@@ -102,8 +126,8 @@ def _page(
         names=words.CHANNELS,
         by=words.BY_CHANNEL,
         frequencies=words.FREQUENCIES,
-        **_grid(overview, as_sent=bool(problem)),
-        **_fields(context, overview, zone, as_sent=bool(problem)),
+        **_grid(overview, as_sent=as_sent),
+        **_fields(context, overview, zone, as_sent=as_sent),
     )
 
 
