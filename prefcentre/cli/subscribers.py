@@ -71,10 +71,7 @@ def import_(  # noqa: PLR0913 - a command has as many options as it has
     stored and nothing is granted. Running it again after an interruption goes on where it stopped.
     """
     options = _options(topic, channel, basis, source, columns or [], dry_run, encoding, delimiter)
-    # What is loaded by now stays; looking it through for garbage again and again would cost a twentieth of the time.
-    gc.freeze()
-    gc.set_threshold(_GARBAGE_THRESHOLD)
-    with opened() as context, _progress(as_json) as progress:
+    with opened() as context, _progress(as_json) as progress, _little_garbage():
         result = imports.import_file(context, file, options, progress, _tell_mapping)
     answer(as_json, result.as_dict(), _summary(result))
 
@@ -154,6 +151,19 @@ def _tell_mapping(mapping: Mapping[str, str | None]) -> None:
     err.print("Columns:", markup=False)
     for column, field in mapping.items():
         err.print(f"  {column} → {field or 'left out'}", markup=False)
+
+
+@contextmanager
+def _little_garbage() -> Iterator[None]:
+    # What is loaded by now stays; looking it through for garbage again and again takes a twentieth of an import.
+    thresholds = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(_GARBAGE_THRESHOLD)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()
 
 
 @contextmanager
