@@ -6,12 +6,14 @@ gate is asked about everybody, on the real database, and may say "send" only whe
 
 import copy
 import itertools
+import sqlite3
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -43,7 +45,7 @@ from prefcentre.testing import FrozenClock
 from prefcentre.testing.makers import make_topic
 from prefcentre.tokens import LinkToken, TokenKind
 
-NAMES = ("ada", "ben", "cleo")
+NAMES = ("ada", "ben")
 TOPICS = ("news", "events")
 PAGE = Visit(Method.UNSUBSCRIBE_PAGE, "192.0.2.1", "Browser")
 OWN_STOPS = {Reason.TOPIC, Reason.STOP_ALL}
@@ -59,13 +61,17 @@ MAY_LIFT = {
         *(Reason.HARD_BOUNCE, Reason.DOMAIN, Reason.MANUAL, Reason.SOFT_BOUNCE, Reason.ROLE),
     },
 }
-PERSONAL = [reason for reason in suppression.REASONS if reason is not Reason.DOMAIN]
+# One of each kind: never lifted, lifted by each of the others. All the rest are in the tests of the rules.
+PERSONAL = (
+    *(Reason.COMPLAINT, Reason.HARD_BOUNCE, Reason.STOP_ALL),
+    *(Reason.MANUAL, Reason.TOPIC, Reason.ERASED),
+)
 
 names = st.sampled_from(NAMES)
 topics = st.sampled_from(TOPICS)
 some_topics = st.sets(topics)
 reasons = st.sampled_from(PERSONAL)
-scopes = st.sampled_from(["all", "email", "sms", "news:email", "events:email"])
+scopes = st.sampled_from(["all", "sms", "news:email"])
 lifters = st.sampled_from(Lifter)
 durations = st.sampled_from([None, timedelta(hours=1), timedelta(days=2)])
 
@@ -119,7 +125,7 @@ def covers(scope: str, topic: str) -> bool:
 
 
 class World(RuleBasedStateMachine):
-    """Three people of one domain, two topics, and everything that can happen to them."""
+    """Two people of one domain, two topics, and everything that can happen to them."""
 
     context: Context
     clock: FrozenClock
@@ -273,27 +279,22 @@ class World(RuleBasedStateMachine):
             for known in self.known.values():
                 known.denies.pop(("domain", Reason.DOMAIN), None)
 
-    @rule(
-        name=names,
-        reason=reasons,
-        scope=scopes,
-        by=lifters,
-        note=st.sampled_from(["", "asked for"]),
-    )
-    def an_entry_is_lifted(
-        self, name: str, reason: Reason, scope: str, by: Lifter, note: str
-    ) -> None:
+    @rule(name=names, data=st.data(), by=lifters, note=st.sampled_from(["", "asked for"]))
+    def an_entry_is_lifted(self, name: str, data: st.DataObject, by: Lifter, note: str) -> None:
         known = self.known[name]
-        allowed = reason in MAY_LIFT[by]
-        if by is Lifter.STAFF:
-            again = reason is Reason.HARD_BOUNCE and scope in known.revived_by_staff
-            allowed = allowed and bool(note) and not again
+        standing = sorted(deny for deny in known.denies if deny[0] != "domain")
+        scope, reason = data.draw(st.sampled_from(standing or [("all", Reason.MANUAL)]))
         keys = suppression.keys_of(self.context, self.email(name), scope)
+        for other in Lifter:
+            if reason not in MAY_LIFT[other]:
+                assert not self.lift(keys, scope, reason, other, "whatever it says")
+        if reason not in MAY_LIFT[by]:
+            return
+        again = reason is Reason.HARD_BOUNCE and scope in known.revived_by_staff
+        allowed = by is not Lifter.STAFF or (bool(note) and not again)
         assert self.lift(keys, scope, reason, by, note) is allowed
-        if allowed and (scope, reason) in known.denies:
-            known.denies.pop((scope, reason))
-            if by is Lifter.STAFF and reason is Reason.HARD_BOUNCE:
-                known.revived_by_staff.add(scope)
+        if allowed and known.denies.pop((scope, reason), 0) != 0 and by is Lifter.STAFF:
+            known.revived_by_staff |= {scope} if reason is Reason.HARD_BOUNCE else set()
 
     @rule(amount=st.sampled_from([timedelta(minutes=30), timedelta(days=1), timedelta(days=3)]))
     def time_passes(self, amount: timedelta) -> None:
@@ -463,7 +464,14 @@ def run(context: Context, clock: FrozenClock, folder: Path, examples: int) -> No
 def test_nobody_who_said_no_is_written_to_on_sqlite(
     context: Context, clock: FrozenClock, tmp_path: Path
 ) -> None:
+    # What happens when the power fails is not asked here, and the disk is what takes the time.
+    sa.event.listen(context.db.writer, "connect", _do_not_wait_for_the_disk)
+    context.db.writer.dispose()
     run(context, clock, tmp_path, examples=60)
+
+
+def _do_not_wait_for_the_disk(connection: sqlite3.Connection, _: object) -> None:
+    connection.execute("PRAGMA synchronous=OFF")
 
 
 def test_nobody_who_said_no_is_written_to_on_postgresql(
