@@ -163,11 +163,13 @@ def link_addresses(
     found: dict[str, str | None] = {}
     today = at.astimezone(UTC).date()
     for name in names:
+        if name == "tracking" and "preferences" in found:
+            # The same page, at another place: signing it again would cost as much as a quarter of a text part.
+            found[name] = Ready(f"{found['preferences']}{_TRACKING_PLACE}")
+            continue
         kind = _KINDS[name]
-        if kind is TokenKind.UNSUBSCRIBE:
-            token = LinkToken(kind, public_id, topic_id, campaign_id)
-        else:
-            token = LinkToken(kind, public_id, topic_id, campaign_id, today)
+        issued = () if kind is TokenKind.UNSUBSCRIBE else (today,)
+        token = LinkToken(kind, public_id, topic_id, campaign_id, *issued)
         found[name] = Ready(links.page(token) + (_TRACKING_PLACE if name == "tracking" else ""))
     return found
 
