@@ -183,8 +183,10 @@ def _read_unsubscribed(entry: Entry, text: str, _: datetime) -> None:
 
 def _read_attributes(entry: Entry, text: str, _: datetime) -> None:
     try:
-        found = json.loads(text)
-    except ValueError:
+        found = json.loads(text, parse_constant=_no_constant)
+        # Half of a surrogate pair can be written as an escape, but no database can hold it.
+        json.dumps(found, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         entry.attributes["attributes"] = text
@@ -193,6 +195,11 @@ def _read_attributes(entry: Entry, text: str, _: datetime) -> None:
     if "\\u0000" in text:
         raise InvalidInput("its attributes contain a NUL byte")
     entry.attributes = {**found, **entry.attributes}
+
+
+def _no_constant(name: str) -> None:
+    # NaN and Infinity are Python's idea of JSON, and nobody else's.
+    raise ValueError(name)
 
 
 _READERS = {
@@ -212,7 +219,7 @@ def moment(text: str) -> datetime:
     """
     try:
         found = datetime.fromisoformat(text) if _ISO.fullmatch(text) else _written_moment(text)
-        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         raise InvalidInput(
             f"“{text[:40]}” is not a time; write it as 2026-03-31 or 2026-03-31T14:00+02:00"

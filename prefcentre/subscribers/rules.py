@@ -75,12 +75,15 @@ def keys(lookup: LookupKeys, email: Address | None, phone: str | None) -> list[K
     """Every key that a person with this address and number is found by, newest first."""
     found: list[Keyed] = []
     if email is not None:
-        domains = domain_keys(lookup, email.domain)
-        found += [
+        keys_and_domains = zip(
+            lookup.versions,
+            lookup.all(LookupKind.EMAIL, email.normal),
+            domain_keys(lookup, email.domain),
+            strict=True,
+        )
+        found = [
             Keyed(version, LookupKind.EMAIL, key, domain)
-            for (version, key), domain in zip(
-                lookup.by_version(LookupKind.EMAIL, email.normal), domains, strict=True
-            )
+            for version, key, domain in keys_and_domains
         ]
     if phone is not None:
         found += [

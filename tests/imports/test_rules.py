@@ -140,8 +140,8 @@ def test_a_consent_from_the_future_is_refused_and_a_fast_clock_forgiven() -> Non
 def test_the_attributes_of_listmonk_are_merged() -> None:
     entry = read(attributes='{"city": "Sofia", "tags": ["a"], "n": 3}', plan="team")
     assert entry.attributes == {"city": "Sofia", "tags": ["a"], "n": 3, "plan": "team"}
-    assert read(attributes="[1]").attributes == {"attributes": "[1]"}
-    assert read(attributes="{broken").attributes == {"attributes": "{broken"}
+    for text in ("[1]", "{broken", '{"n": NaN}', '{"s": "\\ud800"}', "[" * 60_000):
+        assert read(attributes=text).attributes == {"attributes": text}
     with pytest.raises(InvalidInput, match="NUL"):
         read(attributes='{"a": "\\u0000"}')
 
