@@ -28,6 +28,7 @@ from prefcentre.tokens import TokenKind
 # One claim is about one second of work, so that little is in hand when a campaign is paused or a process dies.
 MIN_BATCH, MAX_BATCH = 20, 2_000
 IDLE_SECONDS = 1.0
+STOP_SECONDS = 20.0
 QUIET_CONNECTION_SECONDS = 15.0
 MAX_BACKOFF_SECONDS = 30.0
 MAX_LINK_FAILURES = 3
@@ -54,6 +55,7 @@ class Worker:
         self._stop = asyncio.Event()
         self._composers: dict[int, Composer] = {}
         self._batch = MIN_BATCH
+        self._open: set[Connection] = set()
         self._next_try = 0.0
         self._backoff = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -99,7 +101,13 @@ class Worker:
             self._queue.get_nowait()
         for _ in lanes:
             self._queue.put_nowait(None)
-        await asyncio.gather(*lanes)
+        # A server that never answers must not keep us; sign_out says "unknown" of those who are at the dot then.
+        _, late = await asyncio.wait(lanes, timeout=STOP_SECONDS)
+        for lane in late:
+            lane.cancel()
+        await asyncio.gather(*lanes, return_exceptions=True)
+        for connection in self._open:
+            connection.abort()
         await self._gate.drained()
         gate.cancel()
         await asyncio.gather(gate, return_exceptions=True)
@@ -174,7 +182,7 @@ class Worker:
                 async with asyncio.timeout(QUIET_CONNECTION_SECONDS if connection else None):
                     job = await self._queue.get()
             except TimeoutError:
-                await _quit(connection)
+                await self._quit(connection)
                 connection = None
                 continue
             if job is None:
@@ -182,7 +190,7 @@ class Worker:
             if self._queue.qsize() <= self._batch // 2:
                 self._work.set()
             connection = await self._send_safely(job, connection)
-        await _quit(connection)
+        await self._quit(connection)
 
     async def _send_safely(self, job: _Job, connection: Connection | None) -> Connection | None:
         try:
@@ -250,7 +258,7 @@ class Worker:
         """A usable connection, however long the server is away; None when we are told to stop meanwhile."""
         if connection is not None and connection.is_usable:
             return connection
-        await _quit(connection)
+        await self._quit(connection)
         loop = asyncio.get_running_loop()
         while not self._stop.is_set():
             if (wait := self._next_try - loop.time()) > 0:
@@ -262,8 +270,14 @@ class Worker:
                 self._back_off(str(error))
             else:
                 self._backoff = 0.0
+                self._open.add(opened)
                 return opened
         return None
+
+    async def _quit(self, connection: Connection | None) -> None:
+        if connection is not None:
+            self._open.discard(connection)
+            await connection.quit()
 
     def _back_off(self, why: str) -> None:
         now = asyncio.get_running_loop().time()
@@ -419,8 +433,3 @@ def recipient_of(row: Any) -> messages.Recipient:
         track_opens=row.track_opens == TrackingChoice.YES,
         track_clicks=row.track_clicks == TrackingChoice.YES,
     )
-
-
-async def _quit(connection: Connection | None) -> None:
-    if connection is not None:
-        await connection.quit()

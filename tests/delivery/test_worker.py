@@ -6,7 +6,7 @@ import pytest
 
 from prefcentre.campaigns.models import Campaign
 from prefcentre.context import Context
-from prefcentre.delivery import gate, ledger, queries
+from prefcentre.delivery import gate, ledger, queries, worker
 from prefcentre.delivery import service as delivery
 from prefcentre.delivery.service import Worker
 from prefcentre.errors import Unavailable
@@ -148,15 +148,15 @@ def test_a_worker_that_lost_its_lease_stops_by_itself(context: Context, three: C
 
     async def lose() -> None:
         stop = asyncio.Event()
-        worker = Worker(context)
-        running = asyncio.create_task(worker.run(stop))
-        while not worker.id:  # noqa: ASYNC110 - the worker has no event for it
+        found = Worker(context)
+        running = asyncio.create_task(found.run(stop))
+        while not found.id:  # noqa: ASYNC110 - the worker has no event for it
             await asyncio.sleep(0.01)
         with context.db.writing() as session:
             from prefcentre.delivery import presence  # noqa: PLC0415 - only here
 
-            presence.end_worker(session, worker.id, context.clock.now())
-        await worker.keep_alive()
+            presence.end_worker(session, found.id, context.clock.now())
+        await found.keep_alive()
         assert stop.is_set()
         await running
 
@@ -181,7 +181,7 @@ def test_an_opt_out_waits_for_a_dot_that_is_on_its_way(
             began = time.monotonic()
             ended = delivery.wait_for_dots(context, keys, timeout=0.2)
             waits.append((ended, time.monotonic() - began))
-            smtpd.release()
+            smtpd.hang_up()
             waits.append((delivery.wait_for_dots(context, keys), 0))
         return is_over(context)()
 
@@ -190,6 +190,17 @@ def test_an_opt_out_waits_for_a_dot_that_is_on_its_way(
     assert not first
     assert seconds >= 0.2
     assert second
+    assert outcomes(context) == {"unknown": 1}
+
+
+def test_a_server_that_never_answers_does_not_keep_us_from_stopping(
+    context: Context, three: Campaign, smtpd: RecordingSmtpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who was at the dot is unknown then; it is told, and nothing is sent again by itself."""
+    monkeypatch.setattr(worker, "STOP_SECONDS", 0.2)
+    smtpd.stall("eve@")
+    send(context, lambda: outcomes(context) == {"accepted": 2, "handing_off": 1})
+    assert outcomes(context) == {"accepted": 2, "unknown": 1}
 
 
 def _email() -> object:
