@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from prefcentre.errors import SettingsError
@@ -20,9 +21,18 @@ GENESIS = b"\0" * 32
 NOTHING_PERSONAL = b"\0" * 32
 """The digest of an event that never held anything about the person."""
 
+NOBODY = (None, None, None, None)
+"""The personal fields of such an event, and of one whose person was erased."""
+
 # Both are made once, because making an encoder costs more than using it.
-_quoted = json.JSONEncoder().encode
+_encode = json.JSONEncoder().encode
 _sorted_json = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode
+
+
+@lru_cache(maxsize=1024)
+def _quoted(text: str) -> str:
+    # Methods, sources and the controller are the same few texts for a whole import.
+    return _encode(text)
 
 
 class Event(NamedTuple):
@@ -161,14 +171,14 @@ def personal_digest(
     evidence: str | None,
 ) -> bytes:
     """What the chain knows of the fields that erasure removes; worth nothing once the salt is gone."""
-    return hashlib.sha256(salt + _quoted([actor, ip, user_agent, evidence]).encode()).digest()
+    return hashlib.sha256(salt + _encode([actor, ip, user_agent, evidence]).encode()).digest()
 
 
 def personal_part_holds(event: Event) -> bool:
     """Whether the personal fields are those that were sealed, or were removed together with their salt."""
     fields = (event.actor, event.ip, event.user_agent, event.evidence)
     if event.salt is None:
-        return fields == (None, None, None, None)
+        return fields == NOBODY
     return personal_digest(event.salt, *fields) == event.personal_digest
 
 
@@ -177,6 +187,7 @@ def evidence_text(evidence: Mapping[str, Any] | None) -> str | None:
     return None if evidence is None else _sorted_json(evidence)
 
 
+@lru_cache(maxsize=1024)
 def time_text(moment: datetime) -> str:
     """A time in UTC with microseconds. Raises ValueError when it has no zone."""
     if moment.tzinfo is None:

@@ -216,7 +216,7 @@ class _Writer:
     def _event(self, act: Act, state: str, basis: str, salt: bytes) -> chain.Event:
         evidence = chain.evidence_text(act.evidence)
         personal = (act.actor, act.ip, act.user_agent, evidence)
-        is_personal = personal != (None, None, None, None)
+        is_personal = personal != chain.NOBODY
         return chain.Event(
             self.seq + 1,
             act.subscriber_ref,
