@@ -1,6 +1,6 @@
 """What a person sees and does on their pages: leave a topic, stop everything, choose, take a change back."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -125,10 +125,17 @@ def why(
     return topic, next((v for v in views if (v.topic_key, v.channel) == place), None)
 
 
-def may_count(session: Session, subscriber_id: int, kind: Literal["open", "click"]) -> bool:
-    """Whether this person agrees, now, that opens or clicks are written down (R153, R155). Never asked is a no."""
-    choice = queries.counting_choice(session, subscriber_id, clicks=kind == "click")
-    return choice is TrackingChoice.YES
+def who_may_be_counted(
+    session: Session, subscriber_ids: Collection[int]
+) -> set[tuple[int, Literal["open", "click"]]]:
+    """Who of these people agrees, now, that opens or clicks are written down (R153, R155). Never asked is a no."""
+    found: set[tuple[int, Literal["open", "click"]]] = set()
+    for number, opens, clicks in queries.counting_choices(session, subscriber_ids):
+        if opens is TrackingChoice.YES:
+            found.add((number, "open"))
+        if clicks is TrackingChoice.YES:
+            found.add((number, "click"))
+    return found
 
 
 def read_places(texts: Iterable[str]) -> frozenset[Place]:

@@ -19,7 +19,7 @@ class Verdict:
 
 
 # A browser that loads ahead of its user says so in one of these (R166).
-_PURPOSE_HEADERS = ("sec-purpose", "purpose", "x-purpose", "x-moz")
+PURPOSE_HEADERS = ("sec-purpose", "purpose", "x-purpose", "x-moz")
 _AHEAD = re.compile(r"prefetch|preview|prerender", re.IGNORECASE)
 
 _SCANNERS = (
@@ -57,7 +57,7 @@ def counts_at_all(method: str) -> bool:
 
 def classify(headers: Mapping[str, str], agent: str | None) -> Verdict:
     """What a GET of a pixel or a link is taken for. ``headers`` have lower-case names."""
-    if any(_AHEAD.search(headers.get(name, "")) for name in _PURPOSE_HEADERS):
+    if any(_AHEAD.search(headers.get(name, "")) for name in PURPOSE_HEADERS):
         return Verdict(HitClass.PREFETCH, "purpose-header")
     if not agent or not agent.strip():
         return Verdict(HitClass.SCANNER, "no-agent")

@@ -3,15 +3,19 @@
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from sqlmodel import Session
 
 from prefcentre.context import Context
 from prefcentre.errors import Unavailable
+from prefcentre.preferences import service as preferences
 from prefcentre.tracking import queries, rules
 from prefcentre.tracking.links import TrackingLinks
-from prefcentre.tracking.models import HitClass, TrackingEvent, TrackingKind
+from prefcentre.tracking.models import HitClass, TrackingKind
+
+HEADERS = rules.PURPOSE_HEADERS
+"""The headers that ``Hit.headers`` needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,30 +49,13 @@ def is_hit(hit: Hit) -> bool:
 def record_hits(session: Session, context: Context, hits: Sequence[Hit]) -> list[HitClass]:
     """Write hits down, each with its class and why, its address cut to a network and its agent reduced.
 
-    ``session`` is one of ``context.db.tracking()``. The caller has asked whether this person agrees to be counted at
-    this moment (R153, R155) and whether it is a hit. Machines are written down too, by their class, so that a
+    ``session`` is one of ``context.db.tracking()``. The caller has asked whether these people agree to be counted at
+    this moment (R153, R155) and whether it is a hit; ``Recorder`` does. Machines are written down too, by their class, so that a
     revised rule can be applied later (R165).
     """
-    verdicts = [rules.classify(hit.headers, hit.agent) for hit in hits]
-    now = context.clock.now()
-    queries.append(
-        session,
-        [
-            TrackingEvent(
-                campaign_id=hit.campaign_id,
-                delivery_id=hit.delivery_id,
-                kind=TrackingKind(hit.kind),
-                link=hit.link,
-                at=now,
-                hit_class=verdict.hit_class,
-                reason=verdict.reason,
-                ip=rules.truncated_ip(hit.ip),
-                user_agent=rules.reduced_agent(hit.agent),
-            )
-            for hit, verdict in zip(hits, verdicts, strict=True)
-        ],
-    )
-    return [verdict.hit_class for verdict in verdicts]
+    rows = [_row(context, hit) for hit in hits]
+    queries.append(session, rows)
+    return [row["hit_class"] for row in rows]
 
 
 def record_hit(session: Session, context: Context, hit: Hit) -> HitClass:
@@ -79,8 +66,8 @@ def record_hit(session: Session, context: Context, hit: Hit) -> HitClass:
 class Recorder:
     """Writes hits for the many threads of one process, durably and in groups.
 
-    Whoever finds nobody writing writes for all who wait, so that a crowd costs one commit and no thread polls for the
-    database's lock. ``record`` returns when the hit is committed.
+    Whoever finds nobody writing writes for all who wait, so that a crowd costs one look at their choices and one
+    commit, and no thread polls for the database's lock.
     """
 
     def __init__(self, context: Context) -> None:
@@ -89,15 +76,18 @@ class Recorder:
         self._queue = threading.Lock()
         self._writing = threading.Lock()
 
-    def record(self, hit: Hit) -> None:
-        """Write one hit down. Raises Unavailable when that could not be done."""
-        mine = _Waiting(hit)
+    def record(self, hit: Hit, subscriber_id: int) -> None:
+        """Write one hit of this person down, if they agree to it now (R153, R155); returns when that is committed.
+
+        Raises Unavailable when it could not be done.
+        """
+        mine = _Waiting(hit, subscriber_id)
         with self._queue:
             self._waiting.append(mine)
         with self._writing:
             if not mine.taken:
                 self._write_all()
-        if not mine.written:
+        if not mine.done:
             raise Unavailable("A hit could not be written down.")
 
     def _write_all(self) -> None:
@@ -105,17 +95,41 @@ class Recorder:
             group, self._waiting = self._waiting, []
         for waiting in group:
             waiting.taken = True
-        with self._context.db.tracking() as session:
-            record_hits(session, self._context, [waiting.hit for waiting in group])
+        hits = self._agreed(group)
+        if hits:
+            with self._context.db.tracking() as session:
+                record_hits(session, self._context, hits)
         for waiting in group:
-            waiting.written = True
+            waiting.done = True
+
+    def _agreed(self, group: Sequence["_Waiting"]) -> list[Hit]:
+        with self._context.db.reading() as session:
+            people = {waiting.subscriber_id for waiting in group}
+            agreed = preferences.who_may_be_counted(session, people)
+        return [w.hit for w in group if (w.subscriber_id, w.hit.kind) in agreed]
 
 
 @dataclass(slots=True)
 class _Waiting:
     hit: Hit
+    subscriber_id: int
     taken: bool = False
-    written: bool = False
+    done: bool = False
+
+
+def _row(context: Context, hit: Hit) -> dict[str, Any]:
+    verdict = rules.classify(hit.headers, hit.agent)
+    return {
+        "campaign_id": hit.campaign_id,
+        "delivery_id": hit.delivery_id,
+        "kind": TrackingKind(hit.kind),
+        "link": hit.link,
+        "at": context.clock.now(),
+        "hit_class": verdict.hit_class,
+        "reason": verdict.reason,
+        "ip": rules.truncated_ip(hit.ip),
+        "user_agent": rules.reduced_agent(hit.agent),
+    }
 
 
 def counts(session: Session, campaign_id: int) -> dict[str, dict[str, int]]:

@@ -309,15 +309,15 @@ def test_limits_are_kept(ada: Person, clock: FrozenClock) -> None:
 
 
 def test_counting_needs_a_yes_for_that_kind(ada: Person, ben: Person) -> None:
-    def may(person: Person) -> tuple[bool, bool]:
-        with person.context.db.reading() as session:
-            number = person.row.id or 0
-            opens = service.may_count(session, number, "open")
-            return opens, service.may_count(session, number, "click")
+    number = ada.row.id or 0
 
-    assert (may(ada), may(ben)) == ((True, True), (False, False))
+    def counted() -> set[tuple[int, str]]:
+        with ada.context.db.reading() as session:
+            return set(service.who_may_be_counted(session, {number, ben.row.id or 0, 4711}))
+
+    assert counted() == {(number, "open"), (number, "click")}
     ada.saves(track_clicks=True)
-    assert may(ada) == (False, True)
+    assert counted() == {(number, "click")}
 
 
 def test_an_erased_person_can_save_nothing(any_context: Context, any_cast: Cast) -> None:

@@ -9,6 +9,7 @@ from sqlmodel import select
 
 from prefcentre.context import Context
 from prefcentre.errors import Unavailable
+from prefcentre.testing.makers import Cast
 from prefcentre.tracking import service
 from prefcentre.tracking.models import HitClass, TrackingEvent, TrackingKind
 from prefcentre.tracking.service import Hit
@@ -68,24 +69,28 @@ def test_head_is_no_hit() -> None:
     assert not service.is_hit(Hit(1, 5, method="HEAD"))
 
 
-def test_a_crowd_of_threads_is_written_down_to_the_last_hit(any_context: Context) -> None:
+def test_a_crowd_of_threads_is_written_down_to_the_last_hit(
+    any_context: Context, any_cast: Cast
+) -> None:
     recorder = service.Recorder(any_context)
+    people = [any_cast.ada.id or 0, any_cast.ben.id or 0]
     with ThreadPoolExecutor(16) as pool:
         for number in range(200):
-            pool.submit(recorder.record, Hit(1, number, agent=FIREFOX))
-    assert counts(any_context)["opens"]["human"] == 200
+            pool.submit(recorder.record, Hit(1, number, agent=FIREFOX), people[number % 2])
+    # Ben was never asked whether he may be counted.
+    assert counts(any_context)["opens"]["human"] == 100
 
 
 def test_a_group_that_could_not_be_written_is_told_to_each(
-    context: Context, monkeypatch: pytest.MonkeyPatch
+    context: Context, cast: Cast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recorder = service.Recorder(context)
+    recorder, ada = service.Recorder(context), cast.ada.id or 0
     with monkeypatch.context() as broken:
         broken.setattr(context.db, "tracking", _no_database)
         with ThreadPoolExecutor(4) as pool:
-            tries = [pool.submit(recorder.record, Hit(1, n, agent=FIREFOX)) for n in range(8)]
+            tries = [pool.submit(recorder.record, Hit(1, n, agent=FIREFOX), ada) for n in range(8)]
         assert all(isinstance(one.exception(), Unavailable) for one in tries)
-    recorder.record(Hit(1, 9, agent=FIREFOX))
+    recorder.record(Hit(1, 9, agent=FIREFOX), ada)
     assert counts(context)["opens"]["human"] == 1
 
 

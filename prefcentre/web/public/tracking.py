@@ -11,7 +11,6 @@ from prefcentre.campaigns import service as campaigns
 from prefcentre.context import Context
 from prefcentre.delivery import service as delivery
 from prefcentre.errors import NotFound, Unavailable
-from prefcentre.preferences import service as preferences
 from prefcentre.tracking import service
 from prefcentre.tracking.service import Hit
 from prefcentre.web.public.requests import route
@@ -19,7 +18,8 @@ from prefcentre.web.public.requests import route
 PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 """A transparent GIF of one pixel."""
 
-# Whose mail it was never changes, so a crowd of pixels asks the database only about the choice.
+# Whose mail it was and where its links lead never changes once it is sent (a new version is refused then), so a crowd
+# asks the database only about choices.
 _REMEMBERED = 50_000
 
 _log = structlog.get_logger(__name__)
@@ -32,6 +32,7 @@ class _Hits:
         self.context = context
         self.read = service.token_reader(context)
         self._recorder = service.Recorder(context)
+        self.address = lru_cache(_REMEMBERED)(self._find_address)
         self._recipient = lru_cache(_REMEMBERED)(self._find_recipient)
 
     def count(self, hit: Hit) -> None:
@@ -39,18 +40,19 @@ class _Hits:
         if not service.is_hit(hit):
             return
         try:
-            if self._agrees(hit):
-                self._recorder.record(hit)
+            recipient = self._recipient(hit.campaign_id, hit.delivery_id)
+            if recipient is not None:
+                self._recorder.record(hit, recipient)
         except Unavailable:
             # A reader must get the picture and reach the page, whatever happens to our figures.
             _log.warning("hit_lost", campaign=hit.campaign_id, kind=hit.kind)
 
-    def _agrees(self, hit: Hit) -> bool:
-        recipient = self._recipient(hit.campaign_id, hit.delivery_id)
-        if recipient is None:
-            return False
+    def _find_address(self, campaign_id: int, number: int) -> str:
         with self.context.db.reading() as session:
-            return preferences.may_count(session, recipient, hit.kind)
+            url = campaigns.link(session, campaign_id, number)
+        if url is None:
+            raise NotFound
+        return url
 
     def _find_recipient(self, campaign_id: int, delivery_id: int) -> int | None:
         with self.context.db.reading() as session:
@@ -75,10 +77,7 @@ def opened(hits: _Hits, text: str) -> ResponseReturnValue:
 def clicked(hits: _Hits, text: str, number: int) -> ResponseReturnValue:
     """On to where this link of the campaign leads, and never anywhere else (R160)."""
     campaign_id, delivery_id = hits.read(text)
-    with hits.context.db.reading() as session:
-        url = campaigns.link(session, campaign_id, number)
-    if url is None:
-        raise NotFound
+    url = hits.address(campaign_id, number)
     hits.count(_hit(campaign_id, delivery_id, number))
     return redirect(url)
 
@@ -89,7 +88,7 @@ def _hit(campaign_id: int, delivery_id: int, link: int | None = None) -> Hit:
         delivery_id,
         link,
         method=request.method,
-        headers={name.lower(): value for name, value in request.headers},
+        headers={name: request.headers.get(name, "") for name in service.HEADERS},
         agent=request.user_agent.string or None,
         ip=request.remote_addr,
     )
