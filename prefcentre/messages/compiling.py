@@ -159,8 +159,7 @@ def _content_markup(work: _Work, shield: Shield) -> str:
     source = work.source
     hidden = shield.hide(unescape_jinja(source.body), _constants(work.settings))
     if source.body_format is BodyFormat.MARKDOWN:
-        hidden = markup.from_markdown(hidden, for_mjml=work.is_mjml)
-        hidden = markup.without_paragraphs(hidden, shield.statements)
+        hidden = markup.from_markdown(hidden, shield.statements, for_mjml=work.is_mjml)
         markup.check(hidden, source.body_file, mjml=work.is_mjml)
         return hidden
     markup.check(hidden, source.body_file, mjml=source.body_format is BodyFormat.MJML)
@@ -260,18 +259,26 @@ def _with_pixel(page: str) -> str:
 
 def _text_part(work: _Work, content: str, shield: Shield) -> str:
     source = work.source
-    if source.text is not None:
-        written = shield.hide(source.text)
-    else:
-        written = markup.to_text(_content_page(work, shield, content))
-        lost = shield.lost(content, written)
-        if lost and set(lost) & {expression for expression in lost if expression.startswith("{%")}:
-            raise ContentError(
-                f"No text part can be made because of {lost[0]}; write one yourself in body.txt.",
-                file=source.body_file,
-            )
+    written = (
+        shield.hide(source.text)
+        if source.text is not None
+        else _derived_text(work, content, shield)
+    )
     slots = {"content": written.strip("\n"), "preheader": shield.hide(source.preheader)}
     return shield.reveal(shield.hide(source.frame.text, slots)).strip("\n") + "\n"
+
+
+def _derived_text(work: _Work, content: str, shield: Shield) -> str:
+    written = markup.to_text(_content_page(work, shield, content), shield.statements)
+    try:
+        # A condition around an attribute is gone from the text as a whole; half of one would show here.
+        sandbox.parse(work.plain, shield.reveal(written), work.source.body_file)
+    except ContentError as error:
+        raise ContentError(
+            "No text part can be made of this by itself; write one in body.txt.",
+            file=work.source.body_file,
+        ) from error
+    return written
 
 
 def _content_page(work: _Work, shield: Shield, content: str) -> str:

@@ -94,6 +94,8 @@ _LOOP_BEFORE_ROWS = re.compile(
     r"(<table\b[^>]*>)(\s*(?:<!--jnj\d{5}jnj-->\s*)+)(?=<tr\b)", re.IGNORECASE
 )
 _BLANK_LINES = re.compile(r"\n{3,}")
+_BETWEEN_CELLS = re.compile(r"</t[dh]\s*>\s*<t[dh]\b[^>]*>", re.IGNORECASE)
+_ALONE_WITH_GAP = re.compile(r"^(jnj\d{5}jnj)\n+", re.MULTILINE)
 _ALONE_ON_LINE = re.compile(r"^[ \t]*(jnj\d{5}jnj)[ \t]*$", re.MULTILINE)
 _SINGLE_WORD = re.compile(r"<p>(jnj\d{5}jnj)</p>")
 
@@ -179,26 +181,28 @@ class _Checker(HTMLParser):
         raise ContentError(message[0].upper() + message[1:], file=self._file, line=self.getpos()[0])
 
 
-def from_markdown(shielded: str, *, for_mjml: bool) -> str:
-    """Markdown as MJML sections or as HTML.
+def from_markdown(shielded: str, statements: Collection[str], *, for_mjml: bool) -> str:
+    """Markdown as MJML sections or as HTML; ``statements`` are the words that stand for what prints nothing.
 
     A paragraph that is one bold link and nothing else becomes a button.
     """
     # A lone "{% for … %}" must not become part of the list or paragraph beside it.
-    tokens = _MARKDOWN.parse(_ALONE_ON_LINE.sub(r"\n\1\n", shielded))
+    apart = _ALONE_ON_LINE.sub(
+        lambda at: f"\n{at[1]}\n" if at[1] in statements else at[0], shielded
+    )
+    blocks = _blocks(_MARKDOWN.parse(apart))
     if not for_mjml:
-        return _rendered(tokens)
+        return "".join(_rendered(block, statements) for block in blocks)
     parts: list[str] = []
-    words: list[Token] = []
-    for block in _blocks(tokens):
+    words: list[str] = []
+    for block in blocks:
         button = _button(block)
         if button:
-            parts += [_text(words), button]
+            parts += [*_texts(words, statements), button]
             words = []
         else:
-            words += block
-    parts.append(_text(words))
-    return section("".join(parts))
+            words.append(_rendered(block, statements))
+    return section("".join([*parts, *_texts(words, statements)]))
 
 
 def section(columns: str) -> str:
@@ -227,22 +231,29 @@ def inlined(markup: str, file: str) -> str:
         raise ContentError(f"The CSS can't be read: {error}.", file=file) from error
 
 
-def to_text(markup: str) -> str:
+def to_text(markup: str, statements: Collection[str]) -> str:
     """Markup as plain text that a person would enjoy reading: addresses in angle brackets behind their words."""
-    plain = _TABLE_TAG.sub(lambda found: f"<{found[1]}div", _NOT_TEXT.sub("", markup))
+    # Cells that stand side by side are data; layout stacks its columns.
+    rows = _BETWEEN_CELLS.sub(" | ", _NOT_TEXT.sub("", markup))
+    plain = _TABLE_TAG.sub(lambda found: f"<{found[1]}div", rows)
     tree = lxml_html.fromstring(f"<html><body>{plain}</body></html>")
+    for picture in tree.iter("img"):
+        picture.tail = f"{picture.get('alt', '')}{picture.tail or ''}"
     for link in tree.iter("a"):
         _spell_out(link)
     lines = get_text(lxml_html.tostring(tree, encoding="unicode")).splitlines()
     # Layout leaves indents behind; lists keep their stars.
-    return _BLANK_LINES.sub("\n\n", "\n".join(line.strip() for line in lines)).strip() + "\n"
+    text = _BLANK_LINES.sub("\n\n", "\n".join(line.strip() for line in lines)).strip() + "\n"
+    # A line that prints nothing must not leave a gap.
+    return _ALONE_WITH_GAP.sub(lambda at: at[1] if at[1] in statements else at[0], text)
 
 
 def _spell_out(link: lxml_html.HtmlElement) -> None:
     address, words = link.get("href", ""), (link.text_content() or "").strip()
     if address.startswith("#") or not address or address == words:
         return
-    link.tail = f" <{address.removeprefix('mailto:')}>{link.tail or ''}"
+    before = " " if words else ""
+    link.tail = f"{before}<{address.removeprefix('mailto:')}>{link.tail or ''}"
 
 
 def _blocks(tokens: list[Token]) -> list[list[Token]]:
@@ -268,14 +279,15 @@ def _button(block: list[Token]) -> str | None:
     return f'<mj-button mj-class="button" href="{address}">{label}</mj-button>'
 
 
-def _text(tokens: list[Token]) -> str:
-    return text_block(_rendered(tokens)) if tokens else ""
+def _texts(parts: list[str], statements: Collection[str]) -> list[str]:
+    """One text of several paragraphs; statements between two buttons stand alone, so that they take no room."""
+    if all(part in statements for part in parts):
+        return parts
+    return [text_block("".join(parts))]
 
 
-def _rendered(tokens: list[Token]) -> str:
-    return str(_MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {}))
-
-
-def without_paragraphs(markup: str, statements: Collection[str]) -> str:
-    """Markup in which a lone statement, of which Markdown made a paragraph, stands bare again."""
-    return _SINGLE_WORD.sub(lambda found: found[1] if found[1] in statements else found[0], markup)
+def _rendered(block: list[Token], statements: Collection[str]) -> str:
+    rendered = str(_MARKDOWN.renderer.render(block, _MARKDOWN.options, {}))
+    # Markdown makes a paragraph of a lone statement; take the paragraph away.
+    lone = _SINGLE_WORD.fullmatch(rendered.strip())
+    return lone[1] if lone and lone[1] in statements else rendered

@@ -306,6 +306,41 @@ def test_a_written_text_part_is_taken_as_it_is(
     assert "My own\n\n  words: {{ subscriber.name }}\n" in found.text
 
 
+def test_the_text_part_reads_like_a_letter(
+    mail_settings: Settings, make_source: MakeSource
+) -> None:
+    body = (
+        "# Title\n\n{% if subscriber.attributes.a %}\nShown\nor not\n{% endif %}\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n"
+        "![A picture](https://www.example.com/p.png)\n\n[![Go](https://www.example.com/p.png)](https://www.example.com/go)\n"
+    )
+    text = compiled(mail_settings, make_source(body)).text
+    assert text.startswith(
+        "Title\n\n{% if subscriber.attributes.a %}Shown or not\n\n{% endif %}a | b\n1 | 2\n\n"
+        "A picture\n\nGo <https://www.example.com/go>\n"
+    )
+
+
+def test_a_condition_around_a_button_takes_no_room(
+    mail_settings: Settings, make_source: MakeSource
+) -> None:
+    body = "{% if subscriber.attributes.a %}\n**[Go](https://www.example.com/go)**\n{% endif %}"
+    found = compiled(mail_settings, make_source(body))
+    assert (
+        "<div"
+        not in found.html.partition("{% if subscriber.attributes.a %}")[2].partition("<a ")[0]
+    )
+    assert "{% endif %}</tbody>" in found.html
+
+
+def test_a_condition_inside_an_attribute_leaves_the_text_part_whole(
+    mail_settings: Settings, make_source: MakeSource
+) -> None:
+    body = (
+        '<p style="color: {% if subscriber.attributes.a %}red{% else %}blue{% endif %}">Words</p>'
+    )
+    assert compiled(mail_settings, make_source(body, HTML)).text.startswith("Words\n")
+
+
 def test_the_preheader_is_the_first_visible_line_of_the_newsletter(
     mail_context: Context, make_source: MakeSource
 ) -> None:
