@@ -1,4 +1,4 @@
-"""Who: people, the keys they are found by, and bringing them in from files.
+"""Who: people and the keys they are found by, one at a time or many at once.
 
-Owns subscriber, subscriber_key and import_run. Never decides who may be written to.
+Owns subscriber, subscriber_key and the table of import runs. Never decides who may be written to.
 """
