@@ -297,7 +297,7 @@ def _check_node(node: nodes.Node, file: str) -> None:
         )
     if isinstance(node, nodes.Filter) and node.name not in _FILTERS:
         raise ContentError(
-            f"Jinja: there is no filter “{node.name}” for mails{_suggest(node.name, _FILTERS)}.",
+            f"Jinja: there is no filter “{node.name}” for mails{_suggest(node.name, _FILTERS) or '.'}",
             file=file,
             line=node.lineno,
         )
@@ -323,7 +323,7 @@ def _check_names(tree: nodes.Template, file: str, known: set[str]) -> None:
 
 def _refuse_name(name: str, known: Collection[str], file: str, line: int) -> None:
     raise ContentError(
-        f"There is no “{name}” in mails{_suggest(name, known)}.",
+        f"There is no “{name}” in mails{_suggest(name, known) or '.'}",
         file=file,
         line=line,
         variable=name,
@@ -331,10 +331,10 @@ def _refuse_name(name: str, known: Collection[str], file: str, line: int) -> Non
 
 
 def _refuse_entry(owner: str, entry: str, file: str, line: int) -> None:
-    name, hint = f"{owner}.{entry}", _suggest(entry, VARIABLES[owner], f"{owner}.")
-    if owner == "subscriber" and not hint:
-        hint = f"; own fields are written subscriber.attributes.{entry}"
-    raise ContentError(f"There is no “{name}” in mails{hint}.", file=file, line=line, variable=name)
+    name, hint = f"{owner}.{entry}", _suggest(entry, VARIABLES[owner], f"{owner}.") or "."
+    if owner == "subscriber" and hint == ".":
+        hint = f"; own fields are written subscriber.attributes.{entry}."
+    raise ContentError(f"There is no “{name}” in mails{hint}", file=file, line=line, variable=name)
 
 
 def _suggest(name: str, known: Collection[str], before: str = "") -> str:
