@@ -151,6 +151,9 @@ def test_undo_restores_choices_and_limits(
     kept = preference(ada)
     assert kept is not None
     assert (kept.frequency, kept.track_opens) == ("all", "yes")
+    again = client.post(ada.preferences, data={"undo": undo_of(page)})
+    assert again.status_code == 409
+    assert "It is too late to undo" in again.text
 
 
 def test_a_pause_is_kept_and_told(client: FlaskClient, ada: Mailed, clock: FrozenClock) -> None:
@@ -192,6 +195,11 @@ def test_a_box_that_does_not_exist_is_refused(
     answer = save(client, ada, choice=["product-news:pigeon"])
     assert answer.status_code == 400
     assert state() == before
+
+
+def test_a_mails_link_to_counting_leads_to_that_place(client: FlaskClient, ada: Mailed) -> None:
+    place = client.get(ada.preferences).text.split('id="tracking"')[1]
+    assert "What we may count" in place.split("</fieldset>")[0]
 
 
 def test_counting_is_asked_apart_and_both_ways(client: FlaskClient, ada: Mailed) -> None:

@@ -13,6 +13,7 @@ from prefcentre.delivery import service as delivery
 from prefcentre.errors import InvalidInput, NotFound
 from prefcentre.preferences import service
 from prefcentre.preferences.service import (
+    Deed,
     Done,
     Method,
     Overview,
@@ -54,7 +55,8 @@ def act(context: Context, text: str) -> ResponseReturnValue:
         return _page(context, token, problem=error), 400
     # A mail whose last byte is on its way now is waited for, so that "saved" is a promise (design §12).
     delivery.wait_for_dots(context, list(done.keys))
-    return _page(context, token, done)
+    too_late = done.deed is Deed.UNDO and not done.changed
+    return _page(context, token, done), 409 if too_late else 200
 
 
 def _do(context: Context, token: LinkToken) -> Done:

@@ -65,10 +65,10 @@ def _stop(
 def _undo(context: Context, token: LinkToken, text: str) -> ResponseReturnValue:
     with context.db.writing() as session:
         done = service.undo(session, context, token, text, visit(Method.UNSUBSCRIBE_PAGE))
-    return _answer(context, token, done)
+    return _answer(context, token, done), 200 if done.changed else 409
 
 
-def _answer(context: Context, token: LinkToken, done: Done) -> ResponseReturnValue:
+def _answer(context: Context, token: LinkToken, done: Done) -> str:
     with context.db.reading() as session:
         person = service.person_of(session, token)
     zone = zone_of(person)
