@@ -60,10 +60,8 @@ def start_run(
     return Run(run.id, 0, {})
 
 
-def move_run(
-    session: Session, run: Run, position: int, counts: dict[str, Any], rejects_file: str | None
-) -> bool:
-    """Move a run on, unless another process has moved it."""
+def move_run(session: Session, run: Run, position: int) -> bool:
+    """Move a run on and hold it until the commit, unless another process has moved it."""
     statement = (
         sa.update(_RUN)
         .where(
@@ -71,9 +69,17 @@ def move_run(
             _RUN.c.position == run.position,
             _RUN.c.state == ImportState.RUNNING,
         )
-        .values(position=position, counts=counts, rejects_file=rejects_file)
+        .values(position=position)
     )
     return session.connection().execute(statement).rowcount == 1
+
+
+def note_counts(
+    session: Session, run: Run, counts: dict[str, Any], rejects_file: str | None
+) -> None:
+    """Store what came of the lines so far."""
+    statement = sa.update(_RUN).where(_RUN.c.id == run.id)
+    session.connection().execute(statement.values(counts=counts, rejects_file=rejects_file))
 
 
 def finish_run(session: Session, run_id: int, at: datetime) -> None:

@@ -174,15 +174,23 @@ class _Job:
         done_before = counts.read
         evidence = {"file": self._sheet.path.name, "run": run.id}
         for lines, prepared in self._prepared(run.position):
+            position = run.position + lines
             with self._context.db.writing() as session:
                 queries.settle_for_bulk(session)
+                # First of all, because another process at this run would write to the same file of refused lines.
+                if not queries.move_run(session, run, position):
+                    raise Refused("Another process is importing this file at this moment.")
                 chunk = Chunk(session, self._context, self._grant, evidence, None)
                 settled, refused = chunk.settle(prepared)
                 counts = counts.plus(settled)
                 if refused:
                     # Before the commit: a line that is counted as refused is in the file, whatever happens.
                     rejects.write(refused)
-                self._move(session, run, lines, counts, rejects)
+                stored = {**asdict(counts), "rejects_size": rejects.size}
+                queries.note_counts(
+                    session, run, stored, str(rejects.path) if rejects.size else None
+                )
+            run.position = position
         with self._context.db.writing() as session:
             queries.finish_run(session, run.id, self._context.clock.now())
         return counts, done_before, rejects.path if rejects.size else None
@@ -226,12 +234,3 @@ class _Job:
         folder = self._context.settings.data_dir / "rejects"
         path = folder / f"{sheet.path.stem[:100]}-{run.id}.csv"
         return run, Counts(**stored), Rejects(path, sheet.header, size)
-
-    @staticmethod
-    def _move(session: Any, run: Run, lines: int, counts: Counts, rejects: Rejects) -> None:
-        position = run.position + lines
-        stored = {**asdict(counts), "rejects_size": rejects.size}
-        path = str(rejects.path) if rejects.size else None
-        if not queries.move_run(session, run, position, stored, path):
-            raise Refused("Another process is importing this file at this moment.")
-        run.position = position

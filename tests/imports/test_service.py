@@ -482,6 +482,7 @@ def test_two_processes_at_one_file_do_not_both_win(
     with pytest.raises(Refused, match="Another process"):
         imports.import_file(any_context, people, FAIR, intrude)
     assert counts(others[0]) == (34, 0, 0, 6)
+    assert [line[0] for line in rejects(others[0])[1:]] == [str(n + 2) for n in range(0, 40, 7)]
     assert tables(any_context)["import_run"] == 1
 
 
