@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from prefcentre.context import Context
+from prefcentre.delivery import service as delivery
 from prefcentre.lookup import LookupKind
+from prefcentre.suppression import service as suppression
 from prefcentre.testing.makers import Cast
 from tests.conftest import Cli
 
@@ -130,3 +132,36 @@ def test_staff_lift_what_they_may_and_nothing_else(cast: Cast, cli: Cli) -> None
     answer = cli("suppressions", "lift", "ada@example.org", "--reason", "manual", *note)
     assert answer.code == 1
     assert "There is no such entry" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "who"),
+    [
+        (("add", "ada@example.org"), ["ada"]),
+        (("add", "example.org", "--scope", "domain"), ["ada", "ben", "cleo", "dan"]),
+        (("import", "list.csv"), ["ada", "ben"]),
+    ],
+)
+def test_done_is_said_when_the_entry_is_committed_and_nothing_is_on_the_wire(
+    cast: Cast,
+    context: Context,
+    cli: Cli,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    arguments: tuple[str, ...],
+    who: list[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("list.csv").write_text("ada@example.org\nben@example.org\n")
+    waited: dict[bytes, bool] = {}
+
+    def wait_for_dots(_: Context, keys: list[bytes]) -> bool:
+        with context.db.reading() as session:
+            is_committed = bool(suppression.check(session, context, "ada@example.org"))
+        waited.update(dict.fromkeys(keys, is_committed))
+        return True
+
+    monkeypatch.setattr(delivery, "wait_for_dots", wait_for_dots)
+    cli("suppressions", *arguments).ok()
+    keys = [context.lookup.newest(LookupKind.EMAIL, f"{name}@example.org") for name in who]
+    assert waited == dict.fromkeys(keys, True)
