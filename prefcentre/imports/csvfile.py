@@ -102,7 +102,7 @@ def _encoding(path: Path, start: bytes, wanted: str | None) -> str:
             f"{path} looks like UTF-16 without a mark. Add --encoding utf-16-le, or save it as UTF-8."
         )
     try:
-        io.TextIOWrapper(io.BytesIO(), encoding=wanted)
+        io.TextIOWrapper(io.BytesIO(), encoding=wanted or "utf-8")
     except LookupError:
         raise InvalidInput(f"There is no encoding “{wanted}”. Try cp1252 or utf-8.") from None
     return wanted or "utf-8"
