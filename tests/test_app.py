@@ -1,0 +1,119 @@
+"""The processes of an installation, as an operator or a power cut meets them."""
+
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from prefcentre import app as composition
+from prefcentre.context import Context
+from prefcentre.testing import RecordingSmtpServer
+from tests.installation import Installation, eventually, installation, request
+
+
+@pytest.fixture
+def site(tmp_path: Path, smtpd: RecordingSmtpServer) -> Iterator[Installation]:
+    with installation(tmp_path / "site", smtpd.url, in_process=True) as found:
+        found.ask("init")
+        yield found
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process started, as Linux lists them."""
+    found: list[int] = []
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        found += map(int, (thread / "children").read_text().split())
+    return found
+
+
+def all_below(pid: int) -> list[int]:
+    """The processes that a process and its children started."""
+    return [one for child in children(pid) for one in (child, *all_below(child))]
+
+
+def command_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+
+
+def is_gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+def test_an_app_serves_pages_and_no_folder_of_files(context: Context) -> None:
+    app = composition.create_app(context)
+    assert app.test_client().get("/healthz").status_code == 200
+    assert "static" not in app.view_functions
+
+
+def test_the_pages_of_the_demonstration_are_not_there_otherwise(context: Context) -> None:
+    assert composition.create_app(context).test_client().get("/demo").status_code == 404
+
+
+def test_a_request_to_end_is_obeyed_and_leaves_nobody_behind(site: Installation) -> None:
+    process = site.serve()
+    family = all_below(process.pid)
+    assert site.stop(process) == 0
+    assert len(family) == 3
+    assert all(map(is_gone, family))
+    assert "Traceback" not in site.said()
+
+
+def test_all_end_at_once_when_the_first_is_killed_and_a_new_start_works_at_once(
+    site: Installation,
+) -> None:
+    process = site.serve()
+    family = all_below(process.pid)
+    process.kill()
+    process.wait()
+    again = site.start("run")
+    eventually(lambda: all(map(is_gone, family)))
+    eventually(site._is_up)
+    assert site.stop(again) == 0
+
+
+@pytest.mark.parametrize("name", ["web", "worker"])
+def test_a_process_that_died_is_started_again_and_it_is_told(name: str, site: Installation) -> None:
+    process = site.serve()
+    (victim,) = [pid for pid in children(process.pid) if f" {name} " in command_of(pid)]
+    below = all_below(victim)
+    os.kill(victim, signal.SIGKILL)
+    eventually(lambda: f"The {name} process ended (signal 9)" in site.said())
+    eventually(lambda: len(children(process.pid)) == 2)
+    assert all(map(is_gone, below))
+    eventually(site._is_up)
+    assert site.stop(process) == 0
+
+
+def test_the_web_servers_own_helper_is_replaced_when_it_dies(site: Installation) -> None:
+    process = site.serve("web")
+    (helper,) = children(process.pid)
+    os.kill(helper, signal.SIGKILL)
+    eventually(lambda: any(pid != helper for pid in children(process.pid)))
+    eventually(site._is_up)
+    assert site.stop(process) == 0
+
+
+def test_a_port_that_another_program_uses_is_told_and_exits_with_1(site: Installation) -> None:
+    with socket.create_server(("127.0.0.1", site.port)):
+        for command in ("run", "web"):
+            assert "already in use" in site.refused(command)
+
+
+def test_two_cannot_serve_at_one_port(site: Installation) -> None:
+    process = site.serve()
+    assert "PREFCENTRE_LISTEN" in site.refused("run")
+    assert request(f"{site.public_url}/readyz").status == 200
+    assert site.stop(process) == 0
+
+
+def test_a_worker_alone_ends_when_asked(site: Installation) -> None:
+    process = site.start("worker")
+    eventually(lambda: "worker_started" in site.said())
+    assert site.stop(process) == 0
+    assert "worker_stopped" in site.said()
