@@ -2,7 +2,6 @@
 
 import asyncio
 import ctypes
-import logging
 import os
 import signal
 import sys
@@ -11,7 +10,6 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from functools import partial
 
-import structlog
 from flask import Flask
 from granian.constants import Interfaces
 from granian.log import LogLevels
@@ -21,6 +19,7 @@ from prefcentre import settings as configuration
 from prefcentre.context import Context, open_context
 from prefcentre.delivery.service import Worker
 from prefcentre.jobs import Clockwork
+from prefcentre.log import start_log
 from prefcentre.settings import Settings
 from prefcentre.web import public
 
@@ -60,7 +59,7 @@ def wsgi(parent: int | None = None, build: Callable[[Context], Flask] = create_a
     if parent is not None:
         die_with(parent)
     settings = configuration.load()
-    start_log(settings)
+    start_log(quiet=settings.demo)
     return build(_for_life.enter_context(open_context(settings)))
 
 
@@ -85,7 +84,7 @@ def serve_web(settings: Settings, build: Callable[..., Flask] = create_app) -> N
 
 def run_worker(context: Context, until: Callable[[], bool] | None = None) -> None:
     """Send what is due until SIGTERM or Ctrl-C, or until ``until`` says so; messages at their dot are ended first."""
-    start_log(context.settings)
+    start_log(quiet=context.settings.demo)
     loop = _event_loop()
     try:
         loop.run_until_complete(_work(context, until))
@@ -117,24 +116,6 @@ async def _stop_when(until: Callable[[], bool], stop: asyncio.Event) -> None:
             stop.set()
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), _LOOK_AGAIN_SECONDS)
-
-
-def start_log(settings: Settings) -> None:
-    """Log facts as one JSON object a line on standard error. Names and addresses are never among them."""
-    # The demonstration speaks to a person at a terminal, who wants to hear of trouble only.
-    level = logging.WARNING if settings.demo else logging.INFO
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(ensure_ascii=False),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )
 
 
 def die_with(parent: int) -> None:

@@ -15,7 +15,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from sqlmodel import Session
 
 from prefcentre.campaigns import service as campaigns
-from prefcentre.campaigns.models import Campaign, CampaignState
+from prefcentre.campaigns.service import Campaign, CampaignState
 from prefcentre.context import Context
 from prefcentre.delivery import service as delivery
 from prefcentre.delivery.service import Worker

@@ -53,16 +53,14 @@ def check(slug: Slug, *, as_json: JsonOption = False) -> None:
         {"level": finding.level, "name": finding.name, "message": finding.message}
         for finding in checked.findings
     ]
-    words = [
-        f"{finding['level']}: {finding['message']} ({finding['name']})" for finding in findings
-    ]
-    verdict = f"“{slug}” can't go yet." if checked.errors else f"“{slug}” is ready to go."
+    warnings = [f"{found.level}: {found.message} ({found.name})" for found in checked.warnings]
+    ready = [] if checked.errors else [f"“{slug}” is ready to go."]
     answer(
         as_json,
         {"slug": slug, "ok": not checked.errors, "findings": findings},
-        "\n".join([*words, verdict]),
+        "\n".join([*warnings, *ready]),
     )
-    raise typer.Exit(1 if checked.errors else 0)
+    checked.require_clean()
 
 
 @app.command()

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from prefcentre import settings
 from prefcentre.context import Context, open_context
+from prefcentre.log import start_log
 from prefcentre.migrations import runner
 
 JsonOption = Annotated[
@@ -28,7 +29,10 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 @contextmanager
 def opened() -> Iterator[Context]:
     """The context of a command. Raises SettingsError or Unavailable with what to do."""
-    with open_context(settings.load()) as context:
+    found = settings.load()
+    # A person at a terminal gets the answer; facts go to whoever collects standard error.
+    start_log(quiet=found.demo or err.is_terminal)
+    with open_context(found) as context:
         runner.require_current(context.db)
         yield context
 

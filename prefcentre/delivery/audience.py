@@ -12,7 +12,7 @@ from typing import Any
 from sqlmodel import Session
 
 from prefcentre.campaigns import service as campaigns
-from prefcentre.campaigns.models import CampaignState
+from prefcentre.campaigns.service import CampaignState
 from prefcentre.context import Context
 from prefcentre.delivery import queries, rules
 from prefcentre.delivery.facts import Question

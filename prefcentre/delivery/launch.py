@@ -9,8 +9,7 @@ from datetime import datetime
 from sqlmodel import Session
 
 from prefcentre.campaigns import service as campaigns
-from prefcentre.campaigns.models import Campaign
-from prefcentre.campaigns.service import CampaignSource
+from prefcentre.campaigns.service import Campaign, CampaignSource
 from prefcentre.consent import service as consent
 from prefcentre.context import Context
 from prefcentre.delivery import queries
@@ -37,6 +36,11 @@ class Checked:
     def errors(self) -> list[Finding]:
         """What must be put right before it may go."""
         return [finding for finding in self.findings if finding.level == "error"]
+
+    @property
+    def warnings(self) -> list[Finding]:
+        """What is worth a look and keeps nothing from going."""
+        return [finding for finding in self.findings if finding not in self.errors]
 
     def require_clean(self) -> None:
         """Raises Refused with every error in words (R192)."""

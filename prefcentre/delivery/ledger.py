@@ -16,7 +16,7 @@ from typing import Any
 from sqlmodel import Session
 
 from prefcentre.campaigns import service as campaigns
-from prefcentre.campaigns.models import Campaign, CampaignState
+from prefcentre.campaigns.service import Campaign, CampaignState
 from prefcentre.consent import service as consent
 from prefcentre.context import Context
 from prefcentre.db import lock_keys

@@ -9,7 +9,7 @@ from typing import Any
 from sqlmodel import Session
 
 from prefcentre.campaigns import service as campaigns
-from prefcentre.campaigns.models import CampaignState
+from prefcentre.campaigns.service import CampaignState
 from prefcentre.context import Context
 from prefcentre.delivery import queries
 from prefcentre.delivery.models import DeliveryState

@@ -18,10 +18,16 @@ from prefcentre.delivery.gate import RETRY_SECONDS, Gate, Store
 from prefcentre.delivery.ledger import Claimed, Result, Verdict
 from prefcentre.delivery.models import DeliveryState
 from prefcentre.delivery.transports.smtp import Connection, DotUnanswered, LinkLost, Reply, connect
-from prefcentre.errors import InvalidAddress, InvalidToken, PrefcentreError, Unavailable
+from prefcentre.errors import (
+    ContentError,
+    InvalidAddress,
+    InvalidToken,
+    PrefcentreError,
+    Unavailable,
+)
 from prefcentre.messages import service as messages
-from prefcentre.messages.service import Composer, Message, MissingValue
-from prefcentre.preferences.models import TrackingChoice
+from prefcentre.messages.service import Composer, Message
+from prefcentre.preferences.service import TrackingChoice
 from prefcentre.reasons import Reason
 from prefcentre.tokens import TokenKind
 
@@ -295,7 +301,7 @@ class Worker:
             message = composer.compose(
                 recipient_of(claimed.person), claimed.id, self._context.clock.now()
             )
-        except MissingValue as error:
+        except ContentError as error:
             log.warning(
                 "value_missing",
                 campaign=claimed.campaign_id,

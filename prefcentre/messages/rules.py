@@ -172,13 +172,14 @@ def check_parts(
             yield error("unsubscribe", f"The {part} part has no {{{{ links.unsubscribe }}}} (R23).")
 
 
-def check_tracking(trial: Trial, tracking: str) -> Iterator[Finding]:
-    """R156: whoever is counted can change that from the mail itself."""
+def check_tracking(trial: Trial, ways: Sequence[str]) -> Iterator[Finding]:
+    """R156: whoever is counted can change that from the mail itself, by any of these links."""
     for part, source in (("HTML", trial.tracked_html), ("text", trial.tracked_text)):
-        if tracking not in source:
+        if not any(way in source for way in ways):
             yield error(
                 "tracking",
-                f"The {part} part of a counted mail has no {{{{ links.tracking }}}} (R156).",
+                f"The {part} part of a counted mail has neither {{{{ links.tracking }}}} nor {{{{ links.preferences }}}}"
+                " (R156); add one, or set opens and clicks to false under [tracking].",
             )
 
 

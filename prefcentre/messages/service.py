@@ -137,5 +137,6 @@ def _about_content(context: Context, compiled: Compiled, trial: Trial) -> list[F
     unsubscribe = viewing.public_link(context.links, "unsubscribe")
     findings += rules.check_parts(trial, unsubscribe, brand.name, brand.postal_address)
     if compiled.track_opens or compiled.track_clicks:
-        findings += rules.check_tracking(trial, viewing.public_link(context.links, "tracking"))
+        ways = [viewing.public_link(context.links, name) for name in ("tracking", "preferences")]
+        findings += rules.check_tracking(trial, ways)
     return findings
