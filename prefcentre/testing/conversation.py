@@ -195,6 +195,8 @@ class SmtpConversation(asyncio.Protocol):
         elif self._answer(Stage.STARTTLS, b"220 2.0.0 Go ahead"):
             # What was sent in the clear after the command is thrown away (CVE-2011-0411).
             self.buffer.clear()
+            # The first words over TLS may come before the upgrade is told, and must wait for it.
+            self.waiting = True
             self.upgrading = asyncio.get_running_loop().create_task(self._upgrade())
 
     async def _upgrade(self) -> None:
@@ -207,6 +209,7 @@ class SmtpConversation(asyncio.Protocol):
         if transport:
             self.transport = transport
             self.secure = True
+            self.go_on()
 
     def _auth(self, line: bytes) -> None:
         words = line.decode("ascii", "replace").split()
