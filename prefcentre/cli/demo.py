@@ -41,16 +41,18 @@ def demo(
     from prefcentre.clock import SystemClock
     from prefcentre.demo.mailbox import Mailbox
     from prefcentre.demo.postbox import postbox
+    from prefcentre.demo.readers import reading
 
     with _folder(home) as folder:
         settings.move_to(folder)
         inbox = folder / "inbox.db"
         _write_settings(folder, listen, inbox)
         supervisor.wait_for_port(settings.load(), choice="--listen host:port")
-        with postbox(Mailbox(inbox), SystemClock()) as port:
+        mailbox = Mailbox(inbox)
+        with postbox(mailbox, SystemClock()) as port:
             _write_settings(folder, listen, inbox, port)
             _fill(folder)
-            with opened() as context:
+            with opened() as context, reading(mailbox):
                 threading.Thread(target=_welcome, args=(context, folder), daemon=True).start()
                 supervisor.run(context.settings, lambda text: err.print(text, markup=False))
     out.print("\nThe demonstration has ended." + ("" if home else " Its folder was removed."))

@@ -91,6 +91,10 @@ def test_the_figures_of_the_picture_add_up(demo: Demo) -> None:
     assert len(numbers) > 6
 
 
+def test_made_up_readers_bring_the_figures_to_life(demo: Demo) -> None:
+    eventually(lambda: "opens, human" in demo.page("/demo"), 60)
+
+
 def test_the_inbox_is_searched_by_address_and_a_mail_is_shown_in_four_ways(demo: Demo) -> None:
     (path,) = re.findall(r'href="(/demo/inbox/\d+)"', demo.page("/demo/inbox?q=ada@example.org"))
     assert "<iframe" in demo.page(path)
