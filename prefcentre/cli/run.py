@@ -1,10 +1,13 @@
 """prefcentre run, web and worker: the processes of an installation."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 
 from prefcentre.cli.common import err, opened
+from prefcentre.context import Context
 
 ParentOption = Annotated[
     int | None, typer.Option(hidden=True, help="End at once when this process is gone.")
@@ -15,7 +18,7 @@ def run() -> None:
     """Serve pages and send mail. Ctrl-C ends it."""
     from prefcentre import supervisor
 
-    with opened() as context:
+    with _ready() as context:
         found = context.settings
     supervisor.run(found, lambda text: err.print(text, markup=False))
 
@@ -27,7 +30,7 @@ def web(*, parent: ParentOption = None) -> None:
     if parent is not None:
         app.die_with(parent)
     # Opened to say in words what is missing, and closed because a server process must open its own.
-    with opened() as context:
+    with _ready() as context:
         found = context.settings
     supervisor.wait_for_port(found)
     if found.demo:
@@ -44,5 +47,14 @@ def worker(*, parent: ParentOption = None) -> None:
 
     if parent is not None:
         app.die_with(parent)
-    with opened() as context:
+    with _ready() as context:
         app.run_worker(context)
+
+
+@contextmanager
+def _ready() -> Iterator[Context]:
+    from prefcentre.doctor import service
+
+    with opened() as context:
+        service.require_known_keys(context)
+        yield context

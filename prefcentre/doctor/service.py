@@ -19,7 +19,15 @@ from prefcentre.errors import InvalidAddress, PrefcentreError, SettingsError, Un
 from prefcentre.migrations import runner
 from prefcentre.settings import SECRETS_FILE, Settings, is_loopback
 
-__all__ = ["Check", "Level", "RealWorld", "World", "examine", "is_healthy"]
+__all__ = [
+    "Check",
+    "Level",
+    "RealWorld",
+    "World",
+    "examine",
+    "is_healthy",
+    "require_known_keys",
+]
 
 _LITTLE_ROOM = 1_000_000_000
 _NO_ROOM = 50_000_000
@@ -57,6 +65,27 @@ def is_healthy(checks: list[Check]) -> bool:
     return rules.worst(checks) is not Level.ERROR
 
 
+def require_known_keys(context: Context) -> None:
+    """Refuse to work on data under keys that are not set any more: people would not be recognised (design §12).
+
+    Raises SettingsError that names the lost keys by their fingerprints.
+    """
+    if missing := _missing_keys(context):
+        raise SettingsError(_about_missing(missing))
+
+
+def _missing_keys(context: Context) -> list[str]:
+    with context.db.reading() as session:
+        return sorted(set(queries.lookup_key_versions(session)) - set(context.lookup.versions))
+
+
+def _about_missing(versions: list[str]) -> str:
+    return (
+        f"Addresses were stored under lookup keys that are not set any more ({', '.join(versions)}). "
+        "Put the old keys back behind the new ones in PREFCENTRE_LOOKUP_KEYS."
+    )
+
+
 def _settings(settings: Settings) -> Iterator[Check]:
     try:
         settings.require_keys()
@@ -87,7 +116,7 @@ def _database(context: Context) -> Iterator[Check]:
         runner.require_current(context.db)
         with context.db.reading() as session:
             wrong = queries.damage(session)
-            missing = set(queries.lookup_key_versions(session)) - set(context.lookup.versions)
+        missing = _missing_keys(context)
         with context.db.writing() as session:
             queries.try_to_write(session)
     except Unavailable as error:
@@ -100,12 +129,7 @@ def _database(context: Context) -> Iterator[Check]:
             f"The database file is damaged ({wrong[0]}). Restore it from a backup.",
         )
     elif missing:
-        yield Check(
-            "database",
-            Level.ERROR,
-            f"Addresses were stored under lookup keys that are not set any more ({', '.join(sorted(missing))}). "
-            "Put the old keys back behind the new ones in PREFCENTRE_LOOKUP_KEYS.",
-        )
+        yield Check("database", Level.ERROR, _about_missing(missing))
     else:
         yield Check("database", Level.OK, "The tables are current, whole and can be written to.")
 
