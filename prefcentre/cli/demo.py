@@ -123,13 +123,26 @@ def _welcome(context: Context, folder: Path) -> None:
     out.print(
         "\nThe demonstration is running.\n\n"
         + "\n".join(lines)
-        + "\n\nspring-release is going out now; founders-letter follows in two minutes. In another terminal:\n\n"
+        + f"\n\n{_campaigns(context)} In another terminal:\n\n"
         f"  export PREFCENTRE_HOME={folder}\n"
         "  prefcentre campaigns report spring-release\n"
         "  prefcentre subscribers show ada@example.org\n\n"
         "Ctrl-C ends it.",
         markup=False,
     )
+
+
+def _campaigns(context: Context) -> str:
+    from prefcentre.campaigns import service as campaigns
+
+    with context.db.reading() as session:
+        found = campaigns.list_all(session)
+    words = [
+        f"{one.slug} is {one.state}"
+        + (f" for {one.start_at:%H:%M:%S} UTC" if one.state == "scheduled" else "")
+        for one in reversed(found)
+    ]
+    return "; ".join(words) + "."
 
 
 def _is_ready(url: str) -> bool:
