@@ -6,7 +6,7 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
-from prefcentre.db import BigId, enum_type
+from prefcentre.db import BigId, enum_type, one_of
 from prefcentre.reasons import Reason
 
 
@@ -62,6 +62,10 @@ class Delivery(SQLModel, table=True):
             postgresql_where=sa.text("state = 'handing_off'"),
         ),
         sa.Index("ix_delivery_subscriber_id_at", "subscriber_id", "at"),
+        one_of("state", DeliveryState),
+        one_of("reason", Reason),
+        # Looked up by its key only, so SQLite need not keep the rows in a second tree.
+        {"sqlite_with_rowid": False},
     )
 
     campaign_id: int = Field(
@@ -70,8 +74,10 @@ class Delivery(SQLModel, table=True):
     id: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
     subscriber_id: int = Field(sa_type=BigId)
     key: bytes = Field(sa_type=sa.LargeBinary(16))
-    state: DeliveryState = Field(default=DeliveryState.PENDING, sa_type=enum_type(DeliveryState))
-    reason: Reason | None = Field(default=None, sa_type=enum_type(Reason))
+    state: DeliveryState = Field(
+        default=DeliveryState.PENDING, sa_type=enum_type(DeliveryState, checked=False)
+    )
+    reason: Reason | None = Field(default=None, sa_type=enum_type(Reason, checked=False))
     not_before: datetime | None = None
     attempts: int = 0
     worker_id: int | None = None

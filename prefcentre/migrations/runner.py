@@ -124,6 +124,9 @@ def _render_item(kind: str, item: Any, _: Any) -> str | bool:
         return "JSON"
     if isinstance(item, sa.BigInteger) and item._variant_mapping:  # noqa: SLF001 - there is no public way to ask.
         return "BIG_ID"
+    if isinstance(item, sa.Enum) and not item.create_constraint:
+        # The table brings the CHECK itself.
+        return f"sa.String(length={item.length})"
     if isinstance(item, sa.Enum):
         values = ", ".join(repr(value) for value in item.enums)
         return f"sa.Enum({values}, native_enum=False, length={item.length}, create_constraint=True, name={item.name!r})"

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
-from prefcentre.db import BigId, enum_type, json_type
+from prefcentre.db import BigId, enum_type, json_type, one_of
 from prefcentre.lookup import LookupKind
 
 
@@ -22,6 +22,8 @@ class Subscriber(SQLModel, table=True):
     """A person we may hold consents for. Someone reached by phone or post only has no e-mail address."""
 
     __tablename__ = "subscriber"
+    # A number is never given twice, because deliveries outlive an erased person and must not become the next one's.
+    __table_args__ = ({"sqlite_autoincrement": True},)
 
     id: int | None = Field(default=None, primary_key=True, sa_type=BigId)
     public_id: int = Field(sa_type=sa.BigInteger, unique=True)
@@ -45,10 +47,15 @@ class SubscriberKey(SQLModel, table=True):
     """A keyed hash of an address or phone number: one row for each lookup key in use (R179)."""
 
     __tablename__ = "subscriber_key"
-    __table_args__ = (sa.Index("ix_subscriber_key_subscriber_id_kind", "subscriber_id", "kind"),)
+    __table_args__ = (
+        sa.Index("ix_subscriber_key_subscriber_id_kind", "subscriber_id", "kind"),
+        one_of("kind", LookupKind),
+        # Looked up by its key only, so SQLite need not keep the rows in a second tree.
+        {"sqlite_with_rowid": False},
+    )
 
     key_version: str = Field(primary_key=True, max_length=8)
-    kind: LookupKind = Field(primary_key=True, sa_type=enum_type(LookupKind))
+    kind: LookupKind = Field(primary_key=True, sa_type=enum_type(LookupKind, checked=False))
     key: bytes = Field(primary_key=True, sa_type=sa.LargeBinary(16))
     domain_key: bytes | None = Field(default=None, sa_type=sa.LargeBinary(16))
     subscriber_id: int = Field(foreign_key="subscriber.id", ondelete="CASCADE", sa_type=BigId)

@@ -86,6 +86,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_subscriber")),
         sa.UniqueConstraint("consent_ref", name=op.f("uq_subscriber_consent_ref")),
         sa.UniqueConstraint("public_id", name=op.f("uq_subscriber_public_id")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "suppression",
@@ -240,12 +241,12 @@ def upgrade() -> None:
             name=op.f("ck_consent_channel"),
         ),
         sa.CheckConstraint(
-            "state = 'pending' OR state = 'granted' OR state = 'withdrawn' OR state = 'refused'",
-            name=op.f("ck_consent_state"),
-        ),
-        sa.CheckConstraint(
             "lawful_basis = 'consent' OR lawful_basis = 'soft_opt_in' OR lawful_basis = 'legitimate_interest'",
             name=op.f("ck_consent_lawful_basis"),
+        ),
+        sa.CheckConstraint(
+            "state = 'pending' OR state = 'granted' OR state = 'withdrawn' OR state = 'refused'",
+            name=op.f("ck_consent_state"),
         ),
         sa.ForeignKeyConstraint(
             ["subscriber_id"],
@@ -255,6 +256,7 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(["topic_id"], ["topic.id"], name=op.f("fk_consent_topic_id_topic")),
         sa.PrimaryKeyConstraint("subscriber_id", "topic_id", "channel", name=op.f("pk_consent")),
+        sqlite_with_rowid=False,
     )
     with op.batch_alter_table("consent", schema=None) as batch_op:
         batch_op.create_index(
@@ -338,23 +340,14 @@ def upgrade() -> None:
     op.create_table(
         "subscriber_key",
         sa.Column("key_version", sa.String(length=8), nullable=False),
-        sa.Column(
-            "kind",
-            sa.Enum(
-                "email",
-                "phone",
-                "domain",
-                "subscriber",
-                native_enum=False,
-                length=32,
-                create_constraint=True,
-                name="lookup_kind",
-            ),
-            nullable=False,
-        ),
+        sa.Column("kind", sa.String(length=32), nullable=False),
         sa.Column("key", sa.LargeBinary(length=16), nullable=False),
         sa.Column("domain_key", sa.LargeBinary(length=16), nullable=True),
         sa.Column("subscriber_id", BIG_ID, nullable=False),
+        sa.CheckConstraint(
+            "kind = 'email' OR kind = 'phone' OR kind = 'domain' OR kind = 'subscriber'",
+            name=op.f("ck_subscriber_key_kind"),
+        ),
         sa.ForeignKeyConstraint(
             ["subscriber_id"],
             ["subscriber.id"],
@@ -362,6 +355,7 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("key_version", "kind", "key", name=op.f("pk_subscriber_key")),
+        sqlite_with_rowid=False,
     )
     with op.batch_alter_table("subscriber_key", schema=None) as batch_op:
         batch_op.create_index(
@@ -438,20 +432,20 @@ def upgrade() -> None:
         sa.Column("prev_hash", sa.LargeBinary(length=32), nullable=False),
         sa.Column("hash", sa.LargeBinary(length=32), nullable=False),
         sa.CheckConstraint(
-            "channel = 'email' OR channel = 'sms' OR channel = 'phone' OR channel = 'post' OR channel = 'online'",
-            name=op.f("ck_consent_event_channel"),
-        ),
-        sa.CheckConstraint(
             "action = 'requested' OR action = 'granted' OR action = 'confirmed' OR action = 'refused' OR action = 'withdrawn' OR action = 'expired' OR action = 'imported' OR action = 'restored'",
             name=op.f("ck_consent_event_action"),
         ),
         sa.CheckConstraint(
-            "state = 'pending' OR state = 'granted' OR state = 'withdrawn' OR state = 'refused'",
-            name=op.f("ck_consent_event_state"),
+            "channel = 'email' OR channel = 'sms' OR channel = 'phone' OR channel = 'post' OR channel = 'online'",
+            name=op.f("ck_consent_event_channel"),
         ),
         sa.CheckConstraint(
             "lawful_basis = 'consent' OR lawful_basis = 'soft_opt_in' OR lawful_basis = 'legitimate_interest'",
             name=op.f("ck_consent_event_lawful_basis"),
+        ),
+        sa.CheckConstraint(
+            "state = 'pending' OR state = 'granted' OR state = 'withdrawn' OR state = 'refused'",
+            name=op.f("ck_consent_event_state"),
         ),
         sa.ForeignKeyConstraint(
             ["topic_id"], ["topic.id"], name=op.f("fk_consent_event_topic_id_topic")
@@ -481,64 +475,22 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("subscriber_id", BIG_ID, nullable=False),
         sa.Column("key", sa.LargeBinary(length=16), nullable=False),
-        sa.Column(
-            "state",
-            sa.Enum(
-                "pending",
-                "claimed",
-                "handing_off",
-                "accepted",
-                "failed",
-                "deferred",
-                "unknown",
-                "suppressed",
-                "skipped",
-                "cancelled",
-                "expired",
-                native_enum=False,
-                length=32,
-                create_constraint=True,
-                name="delivery_state",
-            ),
-            nullable=False,
-        ),
-        sa.Column(
-            "reason",
-            sa.Enum(
-                "legal",
-                "erased",
-                "objection",
-                "complaint",
-                "trap",
-                "hard_bounce",
-                "stop_all",
-                "register",
-                "domain",
-                "deceased",
-                "manual",
-                "topic",
-                "soft_bounce",
-                "role",
-                "restricted",
-                "no_consent",
-                "paused",
-                "frequency",
-                "address_changed",
-                "template",
-                "bad_address",
-                native_enum=False,
-                length=32,
-                create_constraint=True,
-                name="reason",
-            ),
-            nullable=True,
-        ),
+        sa.Column("state", sa.String(length=32), nullable=False),
+        sa.Column("reason", sa.String(length=32), nullable=True),
         sa.Column("not_before", sa.DateTime(timezone=True), nullable=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("worker_id", sa.Integer(), nullable=True),
         sa.Column("smtp_code", sa.Integer(), nullable=True),
         sa.Column("smtp_text", sa.String(length=512), nullable=True),
         sa.Column("at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "reason = 'legal' OR reason = 'erased' OR reason = 'objection' OR reason = 'complaint' OR reason = 'trap' OR reason = 'hard_bounce' OR reason = 'stop_all' OR reason = 'register' OR reason = 'domain' OR reason = 'deceased' OR reason = 'manual' OR reason = 'topic' OR reason = 'soft_bounce' OR reason = 'role' OR reason = 'restricted' OR reason = 'no_consent' OR reason = 'paused' OR reason = 'frequency' OR reason = 'address_changed' OR reason = 'template' OR reason = 'bad_address'",
+            name=op.f("ck_delivery_reason"),
+        ),
+        sa.CheckConstraint(
+            "state = 'pending' OR state = 'claimed' OR state = 'handing_off' OR state = 'accepted' OR state = 'failed' OR state = 'deferred' OR state = 'unknown' OR state = 'suppressed' OR state = 'skipped' OR state = 'cancelled' OR state = 'expired'",
+            name=op.f("ck_delivery_state"),
+        ),
         sa.ForeignKeyConstraint(
             ["campaign_id"], ["campaign.id"], name=op.f("fk_delivery_campaign_id_campaign")
         ),
@@ -547,6 +499,7 @@ def upgrade() -> None:
         sa.UniqueConstraint(
             "campaign_id", "subscriber_id", name=op.f("uq_delivery_campaign_id_subscriber_id")
         ),
+        sqlite_with_rowid=False,
     )
     with op.batch_alter_table("delivery", schema=None) as batch_op:
         batch_op.create_index(
