@@ -89,8 +89,9 @@ def next_ids(session: Session, count: int) -> list[int]:
             "SELECT nextval(pg_get_serial_sequence('subscriber', 'id')) FROM generate_series(1, :count)"
         )
         return list(session.execute(statement, {"count": count}).scalars())
+    # SQLite remembers the highest number that was ever given, also when that person was erased since.
     highest: int = session.execute(
-        sa.select(sa.func.coalesce(sa.func.max(_TABLE.c.id), 0))
+        sa.text("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'subscriber'")
     ).scalar_one()
     return list(range(highest + 1, highest + count + 1))
 
