@@ -40,10 +40,13 @@ def test_it_takes_two_keys(open_page: Open, link: Link) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("Product news is stopped")
 
 
-def test_all_choices_are_one_link_away(open_page: Open, link: Link) -> None:
+def test_it_leads_to_no_page_that_can_grant(open_page: Open, link: Link) -> None:
+    """R37: whoever holds an unsubscribe link may only reduce."""
     page = open_page(link(TokenKind.UNSUBSCRIBE))
-    page.get_by_role("link", name="Choose what we send you instead").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Choose what we send you")
+    assert page.locator("a[href*='/p/']").count() == 0
+    page.get_by_role("button", name="Stop everything").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Everything is stopped")
+    assert page.locator("a[href*='/p/']").count() == 0
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

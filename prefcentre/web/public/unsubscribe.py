@@ -9,7 +9,7 @@ from prefcentre.preferences import service
 from prefcentre.preferences.service import Deed, Done, Method
 from prefcentre.tokens import LinkToken, TokenKind
 from prefcentre.web.public import oneclick, words
-from prefcentre.web.public.requests import preferences_path, route, visit, zone_of
+from prefcentre.web.public.requests import route, visit, zone_of
 
 
 def declare(pages: Blueprint, context: Context) -> None:
@@ -42,11 +42,9 @@ def act(context: Context, text: str) -> ResponseReturnValue:
 def _question(context: Context, token: LinkToken, *, unclear: bool = False) -> str:
     with context.db.reading() as session:
         topic = service.topic_of(session, token)
-        person = service.person_of(session, token)
     return render_template(
         "public/unsubscribe.html",
         topic=topic.name if topic else None,
-        preferences=preferences_path(context, token) if person else None,
         unclear=unclear,
     )
 
@@ -80,5 +78,4 @@ def _answer(context: Context, token: LinkToken, done: Done) -> str:
         since=None if done.deed is Deed.UNDO else words.moment(done.since, zone),
         remains=words.choices(done.remains) if person else None,
         undo=done.undo,
-        preferences=preferences_path(context, token) if person else None,
     )
