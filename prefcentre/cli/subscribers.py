@@ -16,11 +16,9 @@ from prefcentre.cli.common import JsonOption, answer, err, opened
 from prefcentre.consent import service as consent
 from prefcentre.consent.service import Channel, LawfulBasis
 from prefcentre.context import Context
-from prefcentre.delivery import service as delivery
 from prefcentre.errors import NotFound
 from prefcentre.imports import service as imports
 from prefcentre.imports.service import ImportOptions, ImportResult
-from prefcentre.preferences import service as preferences
 from prefcentre.subscribers import service as subscribers
 from prefcentre.subscribers.service import Subscriber
 from prefcentre.suppression import service as suppression
@@ -214,6 +212,10 @@ def _unknown(session: Session, context: Context, email: str) -> str:
 
 
 def _everything(session: Session, context: Context, person: Subscriber) -> dict[str, Any]:
+    # Here and not above, because an import needs neither and they would be a third of its memory.
+    from prefcentre.delivery import service as delivery
+    from prefcentre.preferences import service as preferences
+
     assert person.id is not None  # noqa: S101 - it was read from the database.
     return {
         "email": person.email,
