@@ -14,10 +14,10 @@ import typer
 from prefcentre.cli.common import JsonOption, answer, err, opened
 from prefcentre.context import Context
 from prefcentre.delivery import service as delivery
-from prefcentre.errors import InvalidInput, Refused
+from prefcentre.errors import InvalidInput
 from prefcentre.reasons import Reason
 from prefcentre.suppression import service as suppression
-from prefcentre.suppression.service import Entry, ImportResult, Lifter
+from prefcentre.suppression.service import Entry, ImportResult
 
 app = typer.Typer(help="Whom we must not write to, and why.", no_args_is_help=True)
 
@@ -64,34 +64,6 @@ def check(email: AddressArgument, *, as_json: JsonOption = False) -> None:
     data = {"suppressed": bool(entries), "entries": [_entry(entry) for entry in entries]}
     lines = [f"{entry.scope}  {entry.reason}  since {entry.at:%Y-%m-%d}" for entry in entries]
     answer(as_json, data, "\n".join(lines) or "It is not suppressed.")
-
-
-@app.command()
-def lift(
-    who: Annotated[str, typer.Argument(help="An e-mail address, or a domain with --scope domain.")],
-    *,
-    reason: Annotated[str, typer.Option(help="The reason of the entry to lift.")],
-    scope: ScopeOption = None,
-    note: Annotated[str, typer.Option(help="Why it may be lifted.")],
-    as_json: JsonOption = False,
-) -> None:
-    """Lift an entry as a member of staff, where its reason allows that; what a person decided it never lifts."""
-    with opened() as context, context.db.writing() as session:
-        found = suppression.parse_scope(session, scope or "all")
-        lifted = suppression.lift(
-            session,
-            context,
-            keys=suppression.keys_of(context, who, found),
-            scope=found,
-            reason=suppression.parse_reason(reason),
-            by=Lifter.STAFF,
-            note=note,
-        )
-        if not lifted:
-            raise Refused(
-                "There is no such entry. “prefcentre suppressions check” shows what there is."
-            )
-    answer(as_json, {"lifted": True, "scope": found, "reason": reason}, "The entry is lifted.")
 
 
 @app.command(name="import")

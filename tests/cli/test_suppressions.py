@@ -120,20 +120,6 @@ def test_the_list_counts_by_reason_and_scope(cast: Cast, cli: Cli) -> None:
     assert "example" not in cli("suppressions", "list").ok().stdout
 
 
-def test_staff_lift_what_they_may_and_nothing_else(cast: Cast, cli: Cli) -> None:
-    note = ("--note", "Dan called, his mailbox works again")
-    cli("suppressions", "lift", "dan@example.org", "--reason", "hard_bounce", *note).ok()
-    found = cli("suppressions", "check", "dan@example.org", "--json").ok().json
-    assert found["suppressed"] is False
-    cli("suppressions", "add", "ada@example.org", "--reason", "complaint").ok()
-    answer = cli("suppressions", "lift", "ada@example.org", "--reason", "complaint", *note)
-    assert answer.code == 1
-    assert "can't be lifted" in answer.stderr
-    answer = cli("suppressions", "lift", "ada@example.org", "--reason", "manual", *note)
-    assert answer.code == 1
-    assert "There is no such entry" in answer.stderr
-
-
 @pytest.mark.parametrize(
     ("arguments", "who"),
     [

@@ -10,6 +10,7 @@ from prefcentre.delivery import gate, ledger, queries, worker
 from prefcentre.delivery import service as delivery
 from prefcentre.delivery.service import Worker
 from prefcentre.errors import Unavailable
+from prefcentre.lookup import LookupKind
 from prefcentre.messages import service as messages
 from prefcentre.subscribers.models import Subscriber
 from prefcentre.testing import RecordingSmtpServer
@@ -169,7 +170,7 @@ def test_an_opt_out_waits_for_a_dot_that_is_on_its_way(
     """Design §12: "done" is answered when the mail that had passed the gate is decided."""
     start(context)
     smtpd.stall(times=1)
-    keys = [context.lookup.newest(_email(), "ada@example.org")]
+    keys = [context.lookup.newest(LookupKind.EMAIL, "ada@example.org")]
     waits: list[tuple[bool, float]] = []
 
     def at_the_dot() -> bool:
@@ -201,9 +202,3 @@ def test_a_server_that_never_answers_does_not_keep_us_from_stopping(
     smtpd.stall("eve@")
     send(context, lambda: outcomes(context) == {"accepted": 2, "handing_off": 1})
     assert outcomes(context) == {"accepted": 2, "unknown": 1}
-
-
-def _email() -> object:
-    from prefcentre.lookup import LookupKind  # noqa: PLC0415 - only here
-
-    return LookupKind.EMAIL
