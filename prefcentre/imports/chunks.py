@@ -1,8 +1,7 @@
 """Settles one chunk of lines in one transaction: who may come in, what is new, and which consents are granted."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -13,12 +12,8 @@ from prefcentre import db
 from prefcentre.consent import service as consent
 from prefcentre.consent.service import Act, Channel, ConsentAction, ConsentState, LawfulBasis
 from prefcentre.context import Context
-from prefcentre.errors import InvalidInput
 from prefcentre.imports import queries, rules
-from prefcentre.imports.columns import Columns
-from prefcentre.imports.csvfile import Line
-from prefcentre.imports.rejects import Reject
-from prefcentre.imports.rules import Entry
+from prefcentre.imports.judging import Item, Prepared, Reject
 from prefcentre.reasons import Reason
 from prefcentre.subscribers import service as subscribers
 from prefcentre.subscribers.service import Outcome, Person, Record, Rehearsal, Settled
@@ -68,23 +63,6 @@ class Grant:
 
 
 @dataclass(slots=True)
-class Item:
-    """One usable line: what it says and whom it is about."""
-
-    line: Line
-    entry: Entry
-    person: Person
-
-
-@dataclass(slots=True)
-class Prepared:
-    """A chunk that has been read and judged, before anything is asked of the database."""
-
-    items: list[Item] = field(default_factory=list)
-    rejects: list[Reject] = field(default_factory=list)
-
-
-@dataclass(slots=True)
 class DryRun:
     """What a dry run would have written and later lines come back to."""
 
@@ -95,30 +73,6 @@ class DryRun:
     def knows(self, person: Person) -> bool:
         """Whether the file has this person more than once."""
         return any(keyed.key in self.rehearsal.people for keyed in person.keys)
-
-
-def prepare(
-    context: Context, lines: Iterable[Line], columns: Columns, timezones: AbstractSet[str]
-) -> Prepared:
-    """Judge each line by itself."""
-    prepared, now = Prepared(), context.clock.now()
-    for line in lines:
-        try:
-            if line.problem is not None:
-                raise InvalidInput(line.problem)  # noqa: TRY301 - all ways to be refused end in one place
-            entry = rules.read_line(line.cells, columns, now, timezones)
-            person = subscribers.person(
-                context,
-                email=entry.email,
-                phone=entry.phone,
-                profile=entry.profile,
-                attributes=entry.attributes,
-            )
-        except InvalidInput as error:
-            prepared.rejects.append(Reject(line.number, str(error), line.cells))
-        else:
-            prepared.items.append(Item(line, entry, person))
-    return prepared
 
 
 class Chunk:
@@ -156,7 +110,7 @@ class Chunk:
         rehearsal = self._dry.rehearsal if self._dry else None
         settled = subscribers.bring_in(self._session, self._context, people, rehearsal)
         rejects += [
-            Reject(item.line.number, found.reason, item.line.cells)
+            Reject(item.number, found.reason, item.cells)
             for item, found in zip(items, settled, strict=True)
             if found.outcome is Outcome.REFUSED
         ]
@@ -240,7 +194,7 @@ class Chunk:
 
     def _act(self, item: Item, record: Record, grant: Grant) -> Act:
         entry = item.entry
-        evidence = {**self._evidence, "line": item.line.number}
+        evidence = {**self._evidence, "line": item.number}
         if entry.consented_text:
             evidence["consented_at"] = entry.consented_text
         return Act(
@@ -276,7 +230,7 @@ def _without_erased(items: Sequence[Item], denied: Denied) -> tuple[list[Item], 
     kept, rejects = [], []
     for item in items:
         if rules.is_erased(_entries(item.person, denied)):
-            rejects.append(Reject(item.line.number, rules.ERASED, item.line.cells))
+            rejects.append(Reject(item.number, rules.ERASED, item.cells))
         else:
             kept.append(item)
     return kept, rejects

@@ -4,17 +4,9 @@ import csv
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from prefcentre.imports import rules
-
-
-class Reject(NamedTuple):
-    """A line that was refused, and why."""
-
-    line: int
-    reason: str
-    cells: Sequence[str]
+from prefcentre.imports.judging import Reject
 
 
 class Rejects:

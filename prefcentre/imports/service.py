@@ -2,10 +2,9 @@
 
 import time
 import zoneinfo
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,13 @@ from prefcentre.consent import service as consent
 from prefcentre.consent.service import Channel, LawfulBasis
 from prefcentre.context import Context
 from prefcentre.errors import InvalidInput, Refused
-from prefcentre.imports import chunks, columns, csvfile, queries
-from prefcentre.imports.chunks import Chunk, Counts, DryRun, Grant, Prepared
+from prefcentre.imports import columns, csvfile, queries, reading
+from prefcentre.imports.chunks import Chunk, Counts, DryRun, Grant
 from prefcentre.imports.columns import Columns
 from prefcentre.imports.csvfile import Sheet
+from prefcentre.imports.judging import Judge, Prepared
 from prefcentre.imports.queries import Run
+from prefcentre.imports.reader import Task
 from prefcentre.imports.rejects import Rejects
 
 # Small enough that a page or an opt-out, which waits for the same lock, waits some tens of milliseconds.
@@ -164,33 +165,15 @@ class _Job:
         self._columns = found
         self._grant = grant
         self._progress = progress
-        self._timezones: AbstractSet[str] = (
-            zoneinfo.available_timezones() if found.of("timezone") else frozenset()
-        )
 
     def run(self, options: Mapping[str, Any]) -> tuple[Counts, int, Path | None]:
         """Go on where an earlier call stopped, or begin; the totals, the lines done before, and the rejects file."""
         run, counts, rejects = self._begin(options)
         done_before = counts.read
-        evidence = {"file": self._sheet.path.name, "run": run.id}
-        for lines, prepared in self._prepared(run.position):
-            position = run.position + lines
-            with self._context.db.writing() as session:
-                queries.settle_for_bulk(session)
-                # First of all, because another process at this run would write to the same file of refused lines.
-                if not queries.move_run(session, run, position):
-                    raise Refused("Another process is importing this file at this moment.")
-                chunk = Chunk(session, self._context, self._grant, evidence, None)
-                settled, refused = chunk.settle(prepared)
-                counts = counts.plus(settled)
-                if refused:
-                    # Before the commit: a line that is counted as refused is in the file, whatever happens.
-                    rejects.write(refused)
-                stored = {**asdict(counts), "rejects_size": rejects.size}
-                queries.note_counts(
-                    session, run, stored, str(rejects.path) if rejects.size else None
-                )
-            run.position = position
+        with reading.chunks(self._task(run.position)) as parts:
+            for prepared in parts:
+                counts = self._bring_in(prepared, run, counts, rejects)
+                self._progress(prepared.read_bytes, self._sheet.size)
         with self._context.db.writing() as session:
             queries.finish_run(session, run.id, self._context.clock.now())
         return counts, done_before, rejects.path if rejects.size else None
@@ -198,23 +181,48 @@ class _Job:
     def rehearse(self) -> Counts:
         """Judge everything as ``run`` would and write nothing."""
         dry, counts = DryRun(), Counts()
-        for _, prepared in self._prepared(0):
-            for item in prepared.items:
-                for keyed in item.person.keys:
-                    dry.rehearsal.expect(keyed.key)
-        for _, prepared in self._prepared(0):
-            with self._context.db.reading() as session:
-                chunk = Chunk(session, self._context, self._grant, {}, dry)
-                settled, _refused = chunk.settle(prepared)
-                counts = counts.plus(settled)
+        with reading.chunks(self._task(0)) as parts:
+            for prepared in parts:
+                for item in prepared.items:
+                    for keyed in item.person.keys:
+                        dry.rehearsal.expect(keyed.key)
+                self._progress(prepared.read_bytes, self._sheet.size)
+        with reading.chunks(self._task(0)) as parts:
+            for prepared in parts:
+                with self._context.db.reading() as session:
+                    chunk = Chunk(session, self._context, self._grant, {}, dry)
+                    settled, _refused = chunk.settle(prepared)
+                    counts = counts.plus(settled)
+                self._progress(prepared.read_bytes, self._sheet.size)
         return counts
 
-    def _prepared(self, skip: int) -> Iterator[tuple[int, Prepared]]:
-        # Reading and judging take no lock; only what follows does.
-        lines = csvfile.lines(self._sheet, skip)
-        while part := list(islice(lines, CHUNK)):
-            yield len(part), chunks.prepare(self._context, part, self._columns, self._timezones)
-            self._progress(part[-1].read_bytes, self._sheet.size)
+    def _task(self, skip: int) -> Task:
+        timezones: AbstractSet[str] = (
+            zoneinfo.available_timezones() if self._columns.of("timezone") else frozenset()
+        )
+        now = self._context.clock.now()
+        judge = Judge(self._columns, timezones, self._context.lookup, now)
+        return Task(self._sheet, skip, CHUNK, judge)
+
+    def _bring_in(self, prepared: Prepared, run: Run, counts: Counts, rejects: Rejects) -> Counts:
+        # Reading and judging took no lock; only this does.
+        evidence = {"file": self._sheet.path.name, "run": run.id}
+        position = run.position + prepared.count
+        with self._context.db.writing() as session:
+            queries.settle_for_bulk(session)
+            # First of all, because another process at this run would write to the same file of refused lines.
+            if not queries.move_run(session, run, position):
+                raise Refused("Another process is importing this file at this moment.")
+            chunk = Chunk(session, self._context, self._grant, evidence, None)
+            settled, refused = chunk.settle(prepared)
+            counts = counts.plus(settled)
+            if refused:
+                # Before the commit: a line that is counted as refused is in the file, whatever happens.
+                rejects.write(refused)
+            stored = {**asdict(counts), "rejects_size": rejects.size}
+            queries.note_counts(session, run, stored, str(rejects.path) if rejects.size else None)
+        run.position = position
+        return counts
 
     def _begin(self, options: Mapping[str, Any]) -> tuple[Run, Counts, Rejects]:
         sheet = self._sheet

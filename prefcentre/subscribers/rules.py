@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from prefcentre import addresses
 from prefcentre.addresses import Address
 from prefcentre.errors import InvalidInput
 from prefcentre.lookup import LookupKeys, LookupKind
@@ -69,6 +70,22 @@ def _group_part(lookup: LookupKeys, group: int) -> bytes:
 def public_id(group: int, number: int) -> int:
     """A public id from 31 random bits that a batch shares and 32 of its own; it stays positive in 64 bits."""
     return (group << _GROUP_BITS) | number
+
+
+def person(
+    lookup: LookupKeys,
+    email: str,
+    phone: str,
+    profile: dict[str, str],
+    attributes: dict[str, Any],
+) -> Person:
+    """Check facts about somebody and find the keys they are known by.
+
+    Raises InvalidAddress or InvalidInput for an address or number that can't be used.
+    """
+    address = addresses.parse(email) if email else None
+    number = phone_number(phone) if phone else None
+    return Person(address, number, profile, attributes, keys(lookup, address, number))
 
 
 def keys(lookup: LookupKeys, email: Address | None, phone: str | None) -> list[Keyed]:

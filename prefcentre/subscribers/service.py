@@ -101,10 +101,7 @@ def person(
 
     Raises InvalidAddress or InvalidInput for an address or number that can't be used.
     """
-    address = addresses.parse(email) if email else None
-    number = rules.phone_number(phone) if phone else None
-    keys = rules.keys(context.lookup, address, number)
-    return Person(address, number, profile or {}, attributes or {}, keys)
+    return rules.person(context.lookup, email, phone, profile or {}, attributes or {})
 
 
 def bring_in(

@@ -5,8 +5,8 @@ import pytest
 
 from prefcentre.consent.models import ConsentState
 from prefcentre.errors import InvalidInput
-from prefcentre.imports import columns, rules
-from prefcentre.imports.rules import Entry
+from prefcentre.imports import columns, lines, rules
+from prefcentre.imports.lines import Entry
 from prefcentre.preferences.models import TrackingChoice
 from prefcentre.reasons import Reason
 
@@ -16,7 +16,7 @@ ZONES = {"Europe/Sofia"}
 
 def read(**cells: str) -> Entry:
     names = {"email": "ada@example.org"} | cells
-    return rules.read_line(list(names.values()), columns.settle(list(names), {}), NOW, ZONES)
+    return lines.read_line(list(names.values()), columns.settle(list(names), {}), NOW, ZONES)
 
 
 def test_a_line_becomes_fields_and_attributes() -> None:
@@ -49,11 +49,11 @@ def test_a_line_becomes_fields_and_attributes() -> None:
 )
 def test_a_line_that_can_not_be_used_says_why(cells: list[str], reason: str) -> None:
     with pytest.raises(InvalidInput, match=reason):
-        rules.read_line(cells, columns.settle(["email", "name"], {}), NOW, ZONES)
+        lines.read_line(cells, columns.settle(["email", "name"], {}), NOW, ZONES)
 
 
 def test_empty_cells_at_the_end_do_no_harm() -> None:
-    found = rules.read_line(["ada@example.org", "", ""], columns.settle(["email"], {}), NOW, ZONES)
+    found = lines.read_line(["ada@example.org", "", ""], columns.settle(["email"], {}), NOW, ZONES)
     assert found.email == "ada@example.org"
 
 
@@ -102,7 +102,7 @@ def test_yes_and_no_are_understood(word: str, answer: bool | None) -> None:  # n
     ],
 )
 def test_times_are_read_as_people_and_programs_write_them(text: str, moment: datetime) -> None:
-    assert rules.moment(text) == moment
+    assert lines.moment(text) == moment
 
 
 @pytest.mark.parametrize(
@@ -122,12 +122,12 @@ def test_times_are_read_as_people_and_programs_write_them(text: str, moment: dat
 )
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(InvalidInput, match="is not a time"):
-        rules.moment(text)
+        lines.moment(text)
 
 
 def test_a_date_that_could_be_two_days_is_refused() -> None:
     with pytest.raises(InvalidInput, match="two different days"):
-        rules.moment("03/04/2024")
+        lines.moment("03/04/2024")
 
 
 def test_a_consent_from_the_future_is_refused_and_a_fast_clock_forgiven() -> None:
