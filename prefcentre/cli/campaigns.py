@@ -10,9 +10,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from prefcentre.campaigns import service as campaigns
+from prefcentre.campaigns.service import CampaignState
 from prefcentre.cli.common import JsonOption, answer, err, opened, out
 from prefcentre.context import Context
-from prefcentre.db import Database
 from prefcentre.delivery import service as delivery
 from prefcentre.errors import InvalidInput
 
@@ -20,6 +20,7 @@ app = typer.Typer(help="Campaigns: check, plan, try, send, report.", no_args_is_
 
 Slug = Annotated[str, typer.Argument(help="The campaign's name: its folder under campaigns/.")]
 _LOOK_AGAIN_SECONDS = 0.5
+_OVER = {CampaignState.FINISHED, CampaignState.CANCELLED, CampaignState.HELD}
 
 
 @app.command("list")
@@ -117,19 +118,15 @@ def start(
     as_json: JsonOption = False,
 ) -> None:
     """Give a campaign its time: now, or --at. It is sent by a running worker; with --wait also without one."""
-    from prefcentre import app as processes
-
     start_at, zone = _read_time(at)
     with opened() as context:
         with context.db.reading() as session:
             checked = delivery.check(session, context, slug)
         with context.db.writing() as session:
             delivery.start(session, context, checked, start_at, zone)
-        with context.db.reading() as session:
-            workers = delivery.live_workers(session, context)
         if wait:
-            _wait(context, slug, as_json=as_json, alone=not workers, processes=processes)
-        elif not workers:
+            _wait(context, slug, show=err.is_terminal and not as_json)
+        elif not _has_worker(context):
             err.print("No worker is running. Start “prefcentre run” to send it.")
         with context.db.reading() as session:
             found = delivery.status(session, slug)
@@ -203,9 +200,10 @@ def _answer_status(context: Context, slug: str, *, as_json: bool) -> None:
     answer(as_json, found, _status_text(found))
 
 
-def _wait(context: Context, slug: str, *, as_json: bool, alone: bool, processes: Any) -> None:
-    """Stay until a campaign is over; when no worker is there, be one for as long."""
-    show = err.is_terminal and not as_json
+def _wait(context: Context, slug: str, *, show: bool) -> None:
+    """Stay until a campaign is over; while no worker is there, be one."""
+    from prefcentre import app as processes
+
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -216,25 +214,35 @@ def _wait(context: Context, slug: str, *, as_json: bool, alone: bool, processes:
         bar = progress.add_task(escape(slug), total=None)
 
         def is_over() -> bool:
-            found = _look(context.db, slug)
-            left = sum(
-                found["outcomes"][state]
-                for state in ("pending", "claimed", "handing_off", "deferred")
-            )
-            progress.update(
-                bar, total=found["audience"] or None, completed=found["audience"] - left
-            )
-            return found["state"] in {"finished", "cancelled", "held"}
+            if show:
+                total, completed = _progress(context, slug)
+                progress.update(bar, total=total, completed=completed)
+            with context.db.reading() as session:
+                return campaigns.get(session, slug).state in _OVER
 
-        if alone:
-            processes.run_worker(context, until=is_over)
         while not is_over():
-            time.sleep(_LOOK_AGAIN_SECONDS)
+            if _has_worker(context):
+                time.sleep(_LOOK_AGAIN_SECONDS)
+                continue
+            processes.run_worker(context, until=is_over)
+            if not is_over():
+                # The worker's own handler took the signal, so it is passed on here.
+                err.print("Stopped. The campaign goes on when a worker runs.")
+                raise KeyboardInterrupt
 
 
-def _look(db: Database, slug: str) -> dict[str, Any]:
-    with db.reading() as session:
-        return delivery.status(session, slug)
+def _has_worker(context: Context) -> bool:
+    with context.db.reading() as session:
+        return delivery.live_workers(session, context) > 0
+
+
+def _progress(context: Context, slug: str) -> tuple[int | None, int]:
+    with context.db.reading() as session:
+        found = delivery.status(session, slug)
+    left = sum(
+        found["outcomes"][state] for state in ("pending", "claimed", "handing_off", "deferred")
+    )
+    return found["audience"] or None, found["audience"] - left
 
 
 def _status_text(found: Mapping[str, Any]) -> str:
