@@ -32,7 +32,7 @@ def test_mail_goes_over_tls_to_a_server_that_is_trusted(offer: Offer, tmp_path: 
         site.set_up()
         site.add_people(*ledger.rows(30), topic="events")
         site.write_campaign("spring", topic="events")
-        report = site.ask("campaigns", "start", "spring", "--wait")
+        report = site.ask("campaigns", "start", "spring", "--wait", timeout=60)
         assert report["outcomes"]["accepted"] == 30
         assert all(mail.tls for mail in server.messages)
         assert {mail.user for mail in server.messages} == {offer.login and "acme"}
