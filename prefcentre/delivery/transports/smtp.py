@@ -318,7 +318,9 @@ def _take_over(client: aiosmtplib.SMTP) -> Connection:
     protocol = HeldDotProtocol(asyncio.get_running_loop())
     transport.set_protocol(protocol)
     # Any byte that the system has not taken counts as "can't write", so that ``body`` can wait for the last one.
-    transport.set_write_buffer_limits(high=0)
+    # The TLS transport counts an empty buffer as full when the limit is 0, the plain one does not.
+    limit = 1 if transport.get_extra_info("ssl_object") else 0
+    transport.set_write_buffer_limits(high=limit, low=0)
     extensions = frozenset(name.lower() for name in client.esmtp_extensions)
     return Connection(transport, protocol, extensions)
 
