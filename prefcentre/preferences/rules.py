@@ -141,7 +141,8 @@ def acts(topics: Iterable[TopicChoices], wish: Wish) -> dict[Place, ConsentActio
 def _act(cell: Cell, place: Place, wish: Wish) -> ConsentAction | None:
     if place in wish.ticked:
         return None if cell.on or place in wish.shown else ConsentAction.GRANTED
-    return ConsentAction.WITHDRAWN if cell.state in STOPPABLE else None
+    # A sign-up that waits for its confirmation has an empty box already; leaving it so says nothing.
+    return ConsentAction.WITHDRAWN if cell.state is ConsentState.GRANTED else None
 
 
 def limits_after(before: Limits, wish: Wish) -> Limits:

@@ -384,7 +384,8 @@ class World(RuleBasedStateMachine):
             preferences.save(session, self.context, self.token(name), wish, PAGE)
         chosen = ticks - shown
         for topic in set(TOPICS) - ticks:
-            if known.is_stoppable(topic):
+            # A box that waits for its confirmation was empty before; leaving it so says nothing.
+            if known.states.get(topic) is ConsentState.GRANTED:
                 known.withdraw(topic)
                 known.deny(f"{topic}:email", Reason.TOPIC, None, now)
         for topic in chosen:

@@ -29,7 +29,7 @@ def grid(mail: Cell, post: Cell | None = None) -> list[TopicChoices]:
     [
         (None, False, False, None),
         (None, True, False, ConsentAction.GRANTED),
-        (ConsentState.PENDING, False, False, ConsentAction.WITHDRAWN),
+        (ConsentState.PENDING, False, False, None),
         (ConsentState.PENDING, True, False, ConsentAction.GRANTED),
         (ConsentState.GRANTED, False, True, ConsentAction.WITHDRAWN),
         (ConsentState.GRANTED, True, True, None),
