@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
+from json.encoder import encode_basestring_ascii
 from typing import Any, NamedTuple
 
 from prefcentre.errors import SettingsError
@@ -18,21 +19,33 @@ from prefcentre.errors import SettingsError
 GENESIS = b"\0" * 32
 """What the first event has for a predecessor."""
 
+SALT_BYTES = 16
+
 NOTHING_PERSONAL = b"\0" * 32
 """The digest of an event that never held anything about the person."""
 
 NOBODY = (None, None, None, None)
 """The personal fields of such an event, and of one whose person was erased."""
 
-# Both are made once, because making an encoder costs more than using it.
-_encode = json.JSONEncoder().encode
+# Made once, because making an encoder costs more than using it.
 _sorted_json = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode
 
 
 @lru_cache(maxsize=1024)
 def _quoted(text: str) -> str:
     # Methods, sources and the controller are the same few texts for a whole import.
-    return _encode(text)
+    return encode_basestring_ascii(text)
+
+
+class Personal(NamedTuple):
+    """What an event holds about the person, with the salted digest that is all the chain knows of it."""
+
+    actor: str | None
+    ip: str | None
+    user_agent: str | None
+    evidence: str | None
+    salt: bytes | None
+    digest: bytes
 
 
 class Event(NamedTuple):
@@ -163,6 +176,20 @@ def _end_fault(
     return None
 
 
+def personal(
+    salt: bytes,
+    actor: str | None,
+    ip: str | None,
+    user_agent: str | None,
+    evidence: Mapping[str, Any] | None,
+) -> Personal:
+    """The personal part of an event; the salt is left out where it would cover nothing."""
+    fields = (actor, ip, user_agent, evidence_text(evidence))
+    if fields == NOBODY:
+        return Personal(*NOBODY, None, NOTHING_PERSONAL)
+    return Personal(*fields, salt, personal_digest(salt, *fields))
+
+
 def personal_digest(
     salt: bytes,
     actor: str | None,
@@ -171,7 +198,12 @@ def personal_digest(
     evidence: str | None,
 ) -> bytes:
     """What the chain knows of the fields that erasure removes; worth nothing once the salt is gone."""
-    return hashlib.sha256(salt + _encode([actor, ip, user_agent, evidence]).encode()).digest()
+    # A JSON list, written by hand for the same reason as the canonical form below.
+    fields = ", ".join(
+        "null" if field is None else encode_basestring_ascii(field)
+        for field in (actor, ip, user_agent, evidence)
+    )
+    return hashlib.sha256(salt + f"[{fields}]".encode()).digest()
 
 
 def personal_part_holds(event: Event) -> bool:

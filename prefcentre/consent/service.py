@@ -11,7 +11,7 @@ from sqlmodel import Session
 
 from prefcentre.consent import chain, heads, queries, rules
 from prefcentre.consent.applying import AppliedTopics, apply_topics
-from prefcentre.consent.chain import Problem
+from prefcentre.consent.chain import SALT_BYTES, Personal, Problem
 from prefcentre.consent.models import (
     Channel,
     ConsentAction,
@@ -33,6 +33,7 @@ __all__ = [
     "ConsentView",
     "ConsentWording",
     "LawfulBasis",
+    "Personal",
     "Problem",
     "Topic",
     "Verification",
@@ -55,19 +56,20 @@ __all__ = [
 ]
 
 _PART = 1_000
-_SALT_BYTES = 16
 
 may_import = rules.may_import
 counts_as_granted = rules.counts_as_granted
 sign_up_action = rules.sign_up_action
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Not frozen, because that makes a million of them twice as dear.
+@dataclass(slots=True, kw_only=True)
 class Act:
     """Something a person did, or that was done for them, to one consent.
 
     ``at`` is when it happened, which for an import may be long ago. ``restores`` belongs to the action RESTORED and
-    says which state comes back when that is not granted.
+    says which state comes back when that is not granted. ``personal`` is for an import, whose other process has made it
+    (``chain.personal``): then ``actor``, ``ip``, ``user_agent`` and ``evidence`` are not looked at.
     """
 
     subscriber_id: int
@@ -86,6 +88,7 @@ class Act:
     evidence: dict[str, Any] | None = None
     valid_until: datetime | None = None
     restores: ConsentState | None = None
+    personal: Personal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,25 +201,23 @@ class _Writer:
             session, {act.subscriber_id for act in acts}
         )
         bases = _bases(session, {act.topic_id for act in acts})
-        salts = os.urandom(_SALT_BYTES * len(acts))
         events, consents = [], {}
-        for place, act in enumerate(acts):
+        for act in acts:
             where = (act.subscriber_id, act.topic_id, act.channel)
             state = rules.after(states.get(where), act.action, act.restores)
             states[where] = state
             basis = act.lawful_basis or bases[act.topic_id]
-            salt = salts[place * _SALT_BYTES : (place + 1) * _SALT_BYTES]
-            event = self._event(act, state.value, basis.value, salt)
+            event = self._event(act, state.value, basis.value)
             self.seq, self.digest = event.seq, self._keys.seal(event)
             events.append((*event, self.digest))
             consents[where] = _consent_row(act.subscriber_id, event)
         queries.append_events(session, events)
         queries.put_consents(session, list(consents.values()))
 
-    def _event(self, act: Act, state: str, basis: str, salt: bytes) -> chain.Event:
-        evidence = chain.evidence_text(act.evidence)
-        personal = (act.actor, act.ip, act.user_agent, evidence)
-        is_personal = personal != chain.NOBODY
+    def _event(self, act: Act, state: str, basis: str) -> chain.Event:
+        personal = act.personal or chain.personal(
+            os.urandom(SALT_BYTES), act.actor, act.ip, act.user_agent, act.evidence
+        )
         return chain.Event(
             self.seq + 1,
             act.subscriber_ref,
@@ -234,8 +235,6 @@ class _Writer:
             # Only a consent that stands or waits can run out.
             chain.time_text(act.valid_until) if act.valid_until and state in _LIVING else None,
             *personal,
-            salt if is_personal else None,
-            chain.personal_digest(salt, *personal) if is_personal else chain.NOTHING_PERSONAL,
             self._keys.version,
             self.digest,
         )

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from sqlmodel import Session
 
@@ -83,13 +82,11 @@ class Chunk:
         session: Session,
         context: Context,
         grant: Grant | None,
-        evidence: Mapping[str, Any],
         dry: DryRun | None,
     ) -> None:
         self._session = session
         self._context = context
         self._grant = grant
-        self._evidence = evidence
         self._dry = dry
         self._now: datetime = context.clock.now()
 
@@ -138,17 +135,17 @@ class Chunk:
         return suppression.denies(self._session, list(keys), now=self._now)
 
     def _keep_tracking(self, stored: Sequence["_Stored"]) -> None:
-        asked = {record.id for item, _, record in stored if item.entry.tracking is not None}
+        asked = {record.id for item, _, record in stored if item.tracking is not None}
         if not asked:
             return
         known = queries.tracking_choices(self._session, asked)
         now = {**known, **(self._dry.tracking if self._dry else {})}
         changed: dict[int, rules.Answers] = {}
         for item, found, record in stored:
-            if item.entry.tracking is None:
+            if item.tracking is None:
                 continue
             before = now.get(record.id, rules.NEVER_ANSWERED)
-            after = rules.tracking_after(before, item.entry.tracking)
+            after = rules.tracking_after(before, item.tracking)
             if after != before:
                 now[record.id] = changed[record.id] = after
                 _touch(found)
@@ -168,7 +165,7 @@ class Chunk:
         for item, found, record in stored:
             reason = rules.covering(_entries(item.person, denied), scopes) if denied else None
             state = states.get(record.id)
-            why_not = rules.why_not_granted(item.entry, record.row, state, reason, grant.channel)
+            why_not = rules.why_not_granted(item.stopped, record.row, state, reason, grant.channel)
             if why_not is not None:
                 counts.not_granted[why_not] = counts.not_granted.get(why_not, 0) + 1
             elif consent.may_import(state):
@@ -193,10 +190,6 @@ class Chunk:
         return states
 
     def _act(self, item: Item, record: Record, grant: Grant) -> Act:
-        entry = item.entry
-        evidence = {**self._evidence, "line": item.number}
-        if entry.consented_text:
-            evidence["consented_at"] = entry.consented_text
         return Act(
             subscriber_id=record.id,
             subscriber_ref=record.row["consent_ref"],
@@ -205,10 +198,9 @@ class Chunk:
             action=ConsentAction.IMPORTED,
             method=METHOD,
             source=grant.source,
-            at=entry.consented_at or self._now,
+            at=item.at or self._now,
             lawful_basis=grant.basis,
-            ip=entry.consent_ip,
-            evidence=evidence,
+            personal=item.personal,
         )
 
 
@@ -227,6 +219,8 @@ def _entries(person: Person, denied: Denied) -> list[tuple[str, Reason]]:
 
 
 def _without_erased(items: Sequence[Item], denied: Denied) -> tuple[list[Item], list[Reject]]:
+    if not denied:
+        return list(items), []
     kept, rejects = [], []
     for item in items:
         if rules.is_erased(_entries(item.person, denied)):
@@ -246,4 +240,4 @@ def _count(counts: Counts, stored: Sequence[_Stored]) -> None:
     counts.added = outcomes[Outcome.ADDED]
     counts.updated = outcomes[Outcome.UPDATED]
     counts.unchanged = outcomes[Outcome.UNCHANGED]
-    counts.set_aside = dict(Counter(name for item, _, _ in stored for name in item.entry.set_aside))
+    counts.set_aside = dict(Counter(name for item, _, _ in stored for name in item.set_aside))

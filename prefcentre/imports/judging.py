@@ -1,12 +1,15 @@
 """Judges lines by themselves, before anything is asked of the database, and packs what it finds for a pipe."""
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from prefcentre.addresses import Address
+from prefcentre.consent import chain
+from prefcentre.consent.chain import Personal
 from prefcentre.errors import InvalidInput
 from prefcentre.imports import lines
 from prefcentre.imports.columns import Columns
@@ -32,12 +35,19 @@ class Reject(NamedTuple):
 
 @dataclass(slots=True)
 class Item:
-    """One usable line: where it stands, what it says and whom it is about."""
+    """One usable line: where it stands, whom it is about, and what it says that a subscriber does not keep.
+
+    ``at`` and ``personal`` are the time and the evidence of the consent, when the import grants one.
+    """
 
     number: int
     cells: list[str]
-    entry: Entry
     person: Person
+    tracking: bool | None
+    stopped: str | None
+    set_aside: Sequence[str]
+    at: datetime | None
+    personal: Personal | None
 
 
 @dataclass(slots=True)
@@ -52,31 +62,54 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """What a line is judged by."""
+    """What a line is judged by; ``evidence`` is what is kept with each consent, or None when none is granted."""
 
     columns: Columns
     timezones: AbstractSet[str]
     lookup: LookupKeys
     now: datetime
+    evidence: Mapping[str, Any] | None
 
     def prepare(self, part: Sequence[Line]) -> Prepared:
         """Judge each line by itself."""
         prepared = Prepared(len(part), part[-1].read_bytes)
+        salts = iter(_salts(len(part)))
         for line in part:
             try:
-                prepared.items.append(self._item(line))
+                prepared.items.append(self._item(line, next(salts)))
             except InvalidInput as error:
                 prepared.rejects.append(Reject(line.number, str(error), line.cells))
         return prepared
 
-    def _item(self, line: Line) -> Item:
+    def _item(self, line: Line, salt: bytes) -> Item:
         if line.problem is not None:
             raise InvalidInput(line.problem)
         entry = lines.read_line(line.cells, self.columns, self.now, self.timezones)
-        person = subscribers.person(
-            self.lookup, entry.email, entry.phone, entry.profile, entry.attributes
+        return Item(
+            line.number,
+            line.cells,
+            subscribers.person(
+                self.lookup, entry.email, entry.phone, entry.profile, entry.attributes
+            ),
+            entry.tracking,
+            entry.stopped,
+            tuple(entry.set_aside),
+            entry.consented_at,
+            self._personal(line, entry, salt),
         )
-        return Item(line.number, line.cells, entry, person)
+
+    def _personal(self, line: Line, entry: Entry, salt: bytes) -> Personal | None:
+        if self.evidence is None:
+            return None
+        evidence = {**self.evidence, "line": line.number}
+        if entry.consented_text:
+            evidence["consented_at"] = entry.consented_text
+        return chain.personal(salt, None, entry.consent_ip, None, evidence)
+
+
+def _salts(count: int) -> list[bytes]:
+    drawn = os.urandom(chain.SALT_BYTES * count)
+    return [drawn[at : at + chain.SALT_BYTES] for at in range(0, len(drawn), chain.SALT_BYTES)]
 
 
 def pack(prepared: Prepared) -> Packed:
@@ -101,58 +134,51 @@ def unpack(packed: Packed) -> Prepared:
 
 
 def _pack_item(item: Item) -> Packed:
-    entry, person, email = item.entry, item.person, item.person.email
+    person, email = item.person, item.person.email
     return (
         item.number,
         item.cells,
-        None if email is None else email.typed,
-        None if email is None else email.normal,
+        None if email is None else (email.typed, email.normal),
         person.phone,
         person.profile,
         person.attributes,
         [(keyed.version, keyed.kind.value, keyed.key, keyed.domain_key) for keyed in person.keys],
-        entry.tracking,
-        None if entry.consented_at is None else entry.consented_at.isoformat(),
-        entry.consented_text,
-        entry.consent_ip,
-        entry.stopped,
-        tuple(entry.set_aside),
+        item.tracking,
+        item.stopped,
+        item.set_aside,
+        None if item.at is None else item.at.isoformat(),
+        None if item.personal is None else tuple(item.personal),
     )
 
 
 def _unpack_item(  # noqa: PLR0913, PLR0917 - as many as ``_pack_item`` has packed
     number: int,
     cells: list[str],
-    typed: str | None,
-    normal: str | None,
+    email: tuple[str, str] | None,
     phone: str | None,
     profile: dict[str, str],
     attributes: dict[str, Any],
     keys: Iterable[tuple[str, str, bytes, bytes | None]],
     tracking: bool | None,  # noqa: FBT001 - the answer in the file
-    consented_at: str | None,
-    consented_text: str,
-    consent_ip: str | None,
     stopped: str | None,
     set_aside: Sequence[str],
+    at: str | None,
+    personal: tuple[Any, ...] | None,
 ) -> Item:
     person = Person(
-        None if typed is None or normal is None else Address(typed, normal),
+        None if email is None else Address(*email),
         phone,
         profile,
         attributes,
         [Keyed(version, _KINDS[kind], key, domain) for version, kind, key, domain in keys],
     )
-    entry = Entry(
-        typed or "",
-        phone or "",
-        profile,
-        attributes,
+    return Item(
+        number,
+        cells,
+        person,
         tracking,
-        None if consented_at is None else datetime.fromisoformat(consented_at),
-        consented_text,
-        consent_ip,
         stopped,
         set_aside,
+        None if at is None else datetime.fromisoformat(at),
+        None if personal is None else Personal(*personal),
     )
-    return Item(number, cells, entry, person)

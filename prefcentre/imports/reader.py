@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 from prefcentre.errors import PrefcentreError
 from prefcentre.imports import csvfile, judging
@@ -68,7 +69,7 @@ def main() -> None:
     writer.join()
 
 
-def _message(*parts: object) -> bytes:
+def _message(*parts: Any) -> bytes:
     # Both ends are the same Python, so its own quickest form will do.
     body = marshal.dumps(parts)
     return len(body).to_bytes(LENGTH_BYTES, "big") + body

@@ -80,8 +80,8 @@ def _message(process: "subprocess.Popen[bytes]") -> tuple[Any, ...]:
 
 
 def _error(name: str, words: str) -> PrefcentreError:
-    kind = getattr(errors, name, PrefcentreError)
-    return kind(words)  # type: ignore[no-any-return]
+    kind: type[PrefcentreError] = getattr(errors, name, PrefcentreError)
+    return kind(words)
 
 
 def _gone(process: "subprocess.Popen[bytes]") -> Unavailable:

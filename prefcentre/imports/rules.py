@@ -4,7 +4,6 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from prefcentre.consent.models import ConsentState
-from prefcentre.imports.lines import Entry
 from prefcentre.preferences.models import TrackingChoice
 from prefcentre.reasons import Reason, strongest
 
@@ -30,7 +29,7 @@ def covering(entries: Iterable[tuple[str, Reason]], scopes: Collection[str]) -> 
 
 
 def why_not_granted(
-    entry: Entry,
+    stopped: str | None,
     record: Mapping[str, Any],
     state: ConsentState | None,
     denied: Reason | None,
@@ -49,8 +48,8 @@ def why_not_granted(
         return Reason.ROLE.value
     if state is not None and state is not ConsentState.GRANTED:
         return state.value
-    if entry.stopped is not None:
-        return f"status_{entry.stopped}"
+    if stopped is not None:
+        return f"status_{stopped}"
     contact = _CONTACT.get(channel)
     return f"no_{contact}" if contact and not record[contact] else None
 

@@ -170,7 +170,7 @@ class _Job:
         """Go on where an earlier call stopped, or begin; the totals, the lines done before, and the rejects file."""
         run, counts, rejects = self._begin(options)
         done_before = counts.read
-        with reading.chunks(self._task(run.position)) as parts:
+        with reading.chunks(self._task(run.position, run.id)) as parts:
             for prepared in parts:
                 counts = self._bring_in(prepared, run, counts, rejects)
                 self._progress(prepared.read_bytes, self._sheet.size)
@@ -181,39 +181,39 @@ class _Job:
     def rehearse(self) -> Counts:
         """Judge everything as ``run`` would and write nothing."""
         dry, counts = DryRun(), Counts()
-        with reading.chunks(self._task(0)) as parts:
+        with reading.chunks(self._task(0, 0)) as parts:
             for prepared in parts:
                 for item in prepared.items:
                     for keyed in item.person.keys:
                         dry.rehearsal.expect(keyed.key)
                 self._progress(prepared.read_bytes, self._sheet.size)
-        with reading.chunks(self._task(0)) as parts:
+        with reading.chunks(self._task(0, 0)) as parts:
             for prepared in parts:
                 with self._context.db.reading() as session:
-                    chunk = Chunk(session, self._context, self._grant, {}, dry)
+                    chunk = Chunk(session, self._context, self._grant, dry)
                     settled, _refused = chunk.settle(prepared)
                     counts = counts.plus(settled)
                 self._progress(prepared.read_bytes, self._sheet.size)
         return counts
 
-    def _task(self, skip: int) -> Task:
+    def _task(self, skip: int, run_id: int) -> Task:
         timezones: AbstractSet[str] = (
             zoneinfo.available_timezones() if self._columns.of("timezone") else frozenset()
         )
         now = self._context.clock.now()
-        judge = Judge(self._columns, timezones, self._context.lookup, now)
+        evidence = {"file": self._sheet.path.name, "run": run_id} if self._grant else None
+        judge = Judge(self._columns, timezones, self._context.lookup, now, evidence)
         return Task(self._sheet, skip, CHUNK, judge)
 
     def _bring_in(self, prepared: Prepared, run: Run, counts: Counts, rejects: Rejects) -> Counts:
         # Reading and judging took no lock; only this does.
-        evidence = {"file": self._sheet.path.name, "run": run.id}
         position = run.position + prepared.count
         with self._context.db.writing() as session:
             queries.settle_for_bulk(session)
             # First of all, because another process at this run would write to the same file of refused lines.
             if not queries.move_run(session, run, position):
                 raise Refused("Another process is importing this file at this moment.")
-            chunk = Chunk(session, self._context, self._grant, evidence, None)
+            chunk = Chunk(session, self._context, self._grant, None)
             settled, refused = chunk.settle(prepared)
             counts = counts.plus(settled)
             if refused:

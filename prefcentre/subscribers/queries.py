@@ -18,6 +18,7 @@ from prefcentre.subscribers.rules import Keyed
 
 _Maker = Callable[[Any], Any]
 _OBJECT = TypeAdapter(dict[str, Any])
+_NOTHING = object()
 
 _TABLE: sa.Table = Subscriber.__table__  # type: ignore[attr-defined]
 _KEYS: sa.Table = SubscriberKey.__table__  # type: ignore[attr-defined]
@@ -160,23 +161,25 @@ def _insert_many(
         return
     connection = session.connection()
     statement, makers, by_name = _prepared(table, columns, connection.dialect)
-    made = [
-        values if maker is None else _made(values, maker)
-        for values, maker in zip(zip(*rows, strict=True), makers, strict=True)
-    ]
-    lines: list[Any] = list(zip(*made, strict=True))
-    connection.exec_driver_sql(
-        statement, [dict(zip(columns, line, strict=True)) for line in lines] if by_name else lines
+    lines = [list(row) for row in rows]
+    for place, maker in makers:
+        _make(lines, place, maker)
+    made: list[Any] = (
+        [dict(zip(columns, line, strict=True)) for line in lines]
+        if by_name
+        else [tuple(line) for line in lines]
     )
+    connection.exec_driver_sql(statement, made)
 
 
 @lru_cache(maxsize=32)
 def _prepared(
     table: sa.Table, columns: tuple[str, ...], dialect: sa.Dialect
-) -> tuple[str, Sequence[_Maker | None], bool]:
+) -> tuple[str, Sequence[tuple[int, _Maker]], bool]:
     parameters: dict[str, sa.BindParameter[Any]] = {name: sa.bindparam(name) for name in columns}
     compiled = sa.insert(table).values(parameters).compile(dialect=dialect)
-    makers = [_maker(table.c[name].type, dialect) for name in columns]
+    found = [_maker(table.c[name].type, dialect) for name in columns]
+    makers = [(place, maker) for place, maker in enumerate(found) if maker is not None]
     return str(compiled), makers, not dialect.positional
 
 
@@ -194,12 +197,12 @@ def _json_text(value: dict[str, Any]) -> str:
     return _OBJECT.dump_json(value).decode()
 
 
-def _made(values: Sequence[Any], maker: _Maker) -> list[Any]:
+def _make(lines: Sequence[list[Any]], place: int, maker: _Maker) -> None:
     # Most columns repeat one value, such as the time of the import, which needs to be made only once.
-    made: list[Any] = []
-    last, last_made = values[0], maker(values[0])
-    for value in values:
+    last: Any = _NOTHING
+    last_made: Any = None
+    for line in lines:
+        value = line[place]
         if value is not last:
             last, last_made = value, maker(value)
-        made.append(last_made)
-    return made
+        line[place] = last_made

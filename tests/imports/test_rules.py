@@ -193,33 +193,33 @@ def record(**columns: Any) -> dict[str, Any]:
 def test_a_file_never_outweighs_what_a_person_did(
     state: ConsentState | None, reason: str | None
 ) -> None:
-    assert rules.why_not_granted(Entry(), record(), state, None, "email") == reason
+    assert rules.why_not_granted(None, record(), state, None, "email") == reason
 
 
 @pytest.mark.parametrize("state", [None, *ConsentState])
 @pytest.mark.parametrize("denied", list(Reason))
 def test_any_deny_outweighs_every_state(state: ConsentState | None, denied: Reason) -> None:
-    assert rules.why_not_granted(Entry(), record(), state, denied, "email") == denied
+    assert rules.why_not_granted(None, record(), state, denied, "email") == denied
 
 
 @pytest.mark.parametrize(
-    ("entry", "columns_", "channel", "reason"),
+    ("stopped", "columns_", "channel", "reason"),
     [
-        (Entry(), record(restricted=True), "email", "restricted"),
-        (Entry(), record(role_address=True), "email", "role"),
-        (Entry(), record(role_address=True, phone="+35921234567"), "sms", None),
-        (Entry(stopped="cleaned"), record(), "email", "status_cleaned"),
-        (Entry(), record(email=None), "email", "no_email"),
-        (Entry(), record(), "sms", "no_phone"),
-        (Entry(), record(), "phone", "no_phone"),
-        (Entry(), record(), "post", "no_postal_address"),
-        (Entry(), record(), "online", None),
+        (None, record(restricted=True), "email", "restricted"),
+        (None, record(role_address=True), "email", "role"),
+        (None, record(role_address=True, phone="+35921234567"), "sms", None),
+        ("cleaned", record(), "email", "status_cleaned"),
+        (None, record(email=None), "email", "no_email"),
+        (None, record(), "sms", "no_phone"),
+        (None, record(), "phone", "no_phone"),
+        (None, record(), "post", "no_postal_address"),
+        (None, record(), "online", None),
     ],
 )
 def test_other_reasons_are_named(
-    entry: Entry, columns_: dict[str, Any], channel: str, reason: str | None
+    stopped: str | None, columns_: dict[str, Any], channel: str, reason: str | None
 ) -> None:
-    assert rules.why_not_granted(entry, columns_, None, None, channel) == reason
+    assert rules.why_not_granted(stopped, columns_, None, None, channel) == reason
 
 
 def test_the_strongest_covering_entry_counts() -> None:
