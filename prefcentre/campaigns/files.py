@@ -61,6 +61,7 @@ class CampaignSource:
     reply_to: str | None = None
     track_opens: bool = True
     track_clicks: bool = True
+    tracking_named: bool = True
     start_at: str | None = None
 
     @property
@@ -169,6 +170,7 @@ def _source_from(
     if not subject:
         table.fail("subject", 'Say what the mail is about: subject = "…"')
     name, email = table.address("from")
+    tracking_named = table.has("tracking")
     tracking = table.table("tracking")
     schedule = table.table("schedule")
     source = CampaignSource(
@@ -186,6 +188,7 @@ def _source_from(
         reply_to=table.address("reply_to")[1] if table.has("reply_to") else None,
         track_opens=tracking.flag("opens"),
         track_clicks=tracking.flag("clicks"),
+        tracking_named=tracking_named,
         start_at=schedule.time("start_at"),
     )
     tracking.refuse_rest()

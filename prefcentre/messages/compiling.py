@@ -77,6 +77,7 @@ def compile_source(source: CampaignSource, settings: Settings) -> Compiled:
     ):
         tree = sandbox.parse(environment, template, source.body_file, extra=_internal_names(work))
         work.used_links |= sandbox.used_links(tree)
+    counts = _may_count(work)
     return Compiled(
         subject=source.subject,
         html=body,
@@ -86,12 +87,25 @@ def compile_source(source: CampaignSource, settings: Settings) -> Compiled:
         reply_to=source.reply_to,
         preheader=source.preheader,
         name=source.name,
-        track_opens=source.track_opens,
-        track_clicks=source.track_clicks,
+        track_opens=source.track_opens and counts,
+        track_clicks=source.track_clicks and counts,
         links=tuple(work.links),
         used_links=tuple(sorted(work.used_links)),
         warnings=tuple(work.warnings),
     )
+
+
+def _may_count(work: _Work) -> bool:
+    """Whether anything is counted: not in a frame without a way to refuse it, unless the campaign asks for it (R156).
+
+    A campaign that asks is refused by the checks then, instead of going out without its figures.
+    """
+    if work.source.tracking_named or work.used_links & {"tracking", "preferences"}:
+        return True
+    work.warnings.append(
+        "Nothing is counted, because the template has neither links.tracking nor links.preferences (R156)."
+    )
+    return False
 
 
 def html_variant(

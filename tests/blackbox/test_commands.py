@@ -218,7 +218,7 @@ def test_an_operators_own_template_is_used_before_the_one_that_ships(
     (folder / "body.txt").write_text(
         "Ours\n{{ content }}\n{{ brand.postal_address }}\n{{ links.unsubscribe }}\n"
     )
-    site.write_campaign("hello", template="own", more="[tracking]\nopens = false\nclicks = false\n")
+    site.write_campaign("hello", template="own")
     site.ask("campaigns", "start", "hello", "--wait")
     (mail,) = smtpd.messages
     assert mail.data.count(b"Ours") == 2
