@@ -41,6 +41,7 @@ EVERYTHING_IMPORTERS = {"prefcentre.app", "prefcentre.testing", "prefcentre.migr
 # Parts of a domain package that are doors like its `service`, each with its reason.
 OTHER_DOORS: dict[str, str] = {
     "prefcentre.tracking.links": "the composer writes the tokens that the pages read",
+    "prefcentre.subscribers.identities": "an import's reading process draws them and loads no tables",
     "prefcentre.subscribers.rules": "an import's reading process checks people and loads no tables",
     "prefcentre.consent.chain": "an import's reading process prepares evidence and loads no tables",
 }

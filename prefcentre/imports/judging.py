@@ -16,12 +16,15 @@ from prefcentre.imports.columns import Columns
 from prefcentre.imports.csvfile import Line
 from prefcentre.imports.lines import Entry
 from prefcentre.lookup import LookupKeys, LookupKind
+from prefcentre.subscribers import identities
 from prefcentre.subscribers import rules as subscribers
-from prefcentre.subscribers.rules import Keyed, Person
+from prefcentre.subscribers.rules import Identity, Keyed, Person
 
 Packed = tuple[Any, ...]
 """Nothing but texts, bytes, numbers, and lists and dicts of them: what ``marshal`` can write."""
 
+# One text travels quicker than its cells, and a line with this character in it never becomes an item.
+_BETWEEN_CELLS = "\0"
 _KINDS = {kind.value: kind for kind in LookupKind}
 
 
@@ -41,13 +44,18 @@ class Item:
     """
 
     number: int
-    cells: list[str]
+    text: str
     person: Person
     tracking: bool | None
     stopped: str | None
     set_aside: Sequence[str]
     at: datetime | None
     personal: Personal | None
+
+    @property
+    def cells(self) -> list[str]:
+        """The line's cells, should it be refused after all."""
+        return self.text.split(_BETWEEN_CELLS)
 
 
 @dataclass(slots=True)
@@ -73,24 +81,27 @@ class Judge:
     def prepare(self, part: Sequence[Line]) -> Prepared:
         """Judge each line by itself."""
         prepared = Prepared(len(part), part[-1].read_bytes)
-        salts = iter(_salts(len(part)))
-        for line in part:
+        salts = _salts(len(part))
+        drawn = identities.draw(self.lookup, len(part))
+        for line, salt, identity in zip(part, salts, drawn, strict=True):
             try:
-                prepared.items.append(self._item(line, next(salts)))
+                prepared.items.append(self._item(line, salt, identity))
             except InvalidInput as error:
                 prepared.rejects.append(Reject(line.number, str(error), line.cells))
         return prepared
 
-    def _item(self, line: Line, salt: bytes) -> Item:
+    def _item(self, line: Line, salt: bytes, identity: Identity) -> Item:
         if line.problem is not None:
             raise InvalidInput(line.problem)
         entry = lines.read_line(line.cells, self.columns, self.now, self.timezones)
+        person = subscribers.person(
+            self.lookup, entry.email, entry.phone, entry.profile, entry.attributes
+        )
+        person.identity = identity
         return Item(
             line.number,
-            line.cells,
-            subscribers.person(
-                self.lookup, entry.email, entry.phone, entry.profile, entry.attributes
-            ),
+            _BETWEEN_CELLS.join(line.cells),
+            person,
             entry.tracking,
             entry.stopped,
             tuple(entry.set_aside),
@@ -137,12 +148,13 @@ def _pack_item(item: Item) -> Packed:
     person, email = item.person, item.person.email
     return (
         item.number,
-        item.cells,
+        item.text,
         None if email is None else (email.typed, email.normal),
         person.phone,
         person.profile,
         person.attributes,
         [(keyed.version, keyed.kind.value, keyed.key, keyed.domain_key) for keyed in person.keys],
+        None if person.identity is None else tuple(person.identity),
         item.tracking,
         item.stopped,
         item.set_aside,
@@ -153,12 +165,13 @@ def _pack_item(item: Item) -> Packed:
 
 def _unpack_item(  # noqa: PLR0913, PLR0917 - as many as ``_pack_item`` has packed
     number: int,
-    cells: list[str],
+    text: str,
     email: tuple[str, str] | None,
     phone: str | None,
     profile: dict[str, str],
     attributes: dict[str, Any],
     keys: Iterable[tuple[str, str, bytes, bytes | None]],
+    identity: tuple[int, bytes] | None,
     tracking: bool | None,  # noqa: FBT001 - the answer in the file
     stopped: str | None,
     set_aside: Sequence[str],
@@ -171,10 +184,11 @@ def _unpack_item(  # noqa: PLR0913, PLR0917 - as many as ``_pack_item`` has pack
         profile,
         attributes,
         [Keyed(version, _KINDS[kind], key, domain) for version, kind, key, domain in keys],
+        None if identity is None else Identity(*identity),
     )
     return Item(
         number,
-        cells,
+        text,
         person,
         tracking,
         stopped,

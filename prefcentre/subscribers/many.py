@@ -10,8 +10,8 @@ from sqlmodel import Session
 
 from prefcentre.context import Context
 from prefcentre.lookup import LookupKind
-from prefcentre.subscribers import queries, rules
-from prefcentre.subscribers.rules import Keyed, Person
+from prefcentre.subscribers import identities, queries, rules
+from prefcentre.subscribers.rules import Identity, Keyed, Person
 
 SHARED_PHONE = "this phone number belongs to another subscriber"
 
@@ -49,6 +49,7 @@ class Record:
     keys: list[Keyed] = field(default_factory=list)
     before: dict[str, Any] | None = None
     has_new_phone: bool = False
+    identity: Identity | None = None
 
     @property
     def id(self) -> int:
@@ -175,7 +176,7 @@ class _Batch:
         row["restricted"] = False
         row["role_address"] = person.email is not None and person.email.is_role
         row["created_at"] = row["updated_at"] = self._now
-        record = Record(row, is_new=True, keys=person.keys)
+        record = Record(row, is_new=True, keys=person.keys, identity=person.identity)
         self._new.append(record)
         for keyed in person.keys:
             self._known[keyed.key] = record
@@ -247,11 +248,13 @@ class _Batch:
 
     def _number(self, session: Session) -> None:
         ids = queries.next_ids(session, len(self._new))
-        public_ids = queries.random_public_ids(len(self._new))
-        for record, number, public_id in zip(self._new, ids, public_ids, strict=True):
+        missing = [record for record in self._new if record.identity is None]
+        for record, drawn in zip(missing, identities.draw(self._lookup, len(missing)), strict=True):
+            record.identity = drawn
+        for record, number in zip(self._new, ids, strict=True):
+            assert record.identity is not None  # noqa: S101 - it was given or has just been drawn.
             record.row["id"] = number
-            record.row["public_id"] = public_id
-            record.row["consent_ref"] = rules.consent_ref(self._lookup, public_id)
+            record.row["public_id"], record.row["consent_ref"] = record.identity
 
     def rehearse(self, rehearsal: Rehearsal) -> None:
         """Remember what later lines may come back to, under numbers that no subscriber has."""

@@ -28,15 +28,26 @@ class Keyed(NamedTuple):
     domain_key: bytes | None
 
 
+class Identity(NamedTuple):
+    """What a person is called by in links and in the consent ledger."""
+
+    public_id: int
+    consent_ref: bytes
+
+
 @dataclass(slots=True)
 class Person:
-    """Facts about one person that came from outside and have been checked; empty values are left out."""
+    """Facts about one person that came from outside and have been checked; empty values are left out.
+
+    ``identity`` is what the person will be called by, in case they are new; without it one is drawn then.
+    """
 
     email: Address | None = None
     phone: str | None = None
     profile: dict[str, str] = field(default_factory=dict)
     attributes: dict[str, Any] = field(default_factory=dict)
     keys: list[Keyed] = field(default_factory=list)
+    identity: Identity | None = None
 
 
 def phone_number(text: str) -> str:

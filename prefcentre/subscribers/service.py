@@ -10,7 +10,7 @@ from prefcentre.addresses import Address
 from prefcentre.context import Context
 from prefcentre.errors import InvalidInput, Refused
 from prefcentre.lookup import LookupKind
-from prefcentre.subscribers import many, queries, rules
+from prefcentre.subscribers import identities, many, queries, rules
 from prefcentre.subscribers.many import Outcome, Record, Rehearsal, Settled
 from prefcentre.subscribers.models import Subscriber
 from prefcentre.subscribers.rules import PROFILE, Person, phone_number
@@ -72,10 +72,10 @@ def add(
     keys = rules.keys(context.lookup, address, number)
     _refuse_taken(session, context, address, number)
     now = context.clock.now()
-    (public_id,) = queries.random_public_ids(1)
+    (identity,) = identities.draw(context.lookup, 1)
     person = Subscriber(
-        public_id=public_id,
-        consent_ref=rules.consent_ref(context.lookup, public_id),
+        public_id=identity.public_id,
+        consent_ref=identity.consent_ref,
         email=address.typed if address else None,
         phone=number,
         attributes=attributes or {},
