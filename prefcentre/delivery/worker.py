@@ -64,6 +64,7 @@ class Worker:
         self._open: set[Connection] = set()
         self._next_try = 0.0
         self._backoff = 0.0
+        self._broken = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self.id = 0
 
@@ -240,6 +241,8 @@ class Worker:
         refused = await connection.envelope(
             message.mail_from, message.rcpt_to, smtputf8=message.smtputf8
         )
+        # The server speaks with us, so whatever kept it away is over.
+        self._backoff, self._broken = 0.0, 0
         if refused is not None:
             reply, at_recipient = refused
             self._outcome(
@@ -275,7 +278,6 @@ class Worker:
             except Unavailable as error:
                 self._back_off(str(error))
             else:
-                self._backoff = 0.0
                 self._open.add(opened)
                 return opened
         return None
@@ -383,7 +385,12 @@ class Worker:
 
     def _again(self, job: _Job, why: str) -> None:
         """A connection broke before the dot: safe to try at once, but not for ever (L8)."""
-        job.failures += 1
+        self._broken += 1
+        if self._broken > self._context.settings.smtp_connections:
+            # More in a row than there are connections: this is the server and not a recipient.
+            self._back_off(why)
+        else:
+            job.failures += 1
         if self._stop.is_set():
             return
         if job.failures < MAX_LINK_FAILURES:

@@ -1,6 +1,7 @@
 """The sender with a real mail server: what a journey can't easily bring about."""
 
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -13,7 +14,7 @@ from prefcentre.errors import Unavailable
 from prefcentre.lookup import LookupKind
 from prefcentre.messages import service as messages
 from prefcentre.subscribers.models import Subscriber
-from prefcentre.testing import RecordingSmtpServer
+from prefcentre.testing import Act, Fault, RecordingSmtpServer, Stage
 from prefcentre.testing.makers import Cast, make_consent, make_person
 from prefcentre.tokens import LinkToken, TokenKind
 from tests.delivery.conftest import is_over, outcomes, send, start
@@ -132,6 +133,22 @@ def test_a_gate_whose_commit_came_too_late_sends_no_dot(
     assert outcomes(context) == {"accepted": 3}
     server_saw_taken_back = len(smtpd.aborted)
     assert server_saw_taken_back == 3
+
+
+def test_a_server_that_hangs_up_on_everybody_costs_nobody_an_attempt(
+    context: Context, three: Campaign, smtpd: RecordingSmtpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """L8: what is wrong with the server is not held against a recipient."""
+    monkeypatch.setattr(worker, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(worker, "MAX_BACKOFF_SECONDS", 0.02)
+    few = context.settings.model_copy(update={"smtp_connections": 1})
+    smtpd.faults.append(Fault(Stage.MAIL, Act.DROP, times=40))
+    send(replace(context, settings=few), is_over(context))
+    assert sorted(smtpd.recipients) == ["ada@example.org", "eve@example.org", "fay@example.org"]
+    assert outcomes(context) == {"accepted": 3}
+    with context.db.reading() as session:
+        found = [queries.find(session, three.id or 0, number) for number in (1, 2, 3)]
+    assert [row.attempts for row in found if row] == [1, 1, 1]
 
 
 def test_stopping_in_the_middle_leaves_nothing_in_hand(
