@@ -7,6 +7,7 @@ import io
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
@@ -78,14 +79,20 @@ def open_sheet(path: Path, encoding: str | None = None, delimiter: str | None = 
 
 
 def lines(sheet: Sheet, skip: int = 0) -> Iterator[Line]:
-    """The records after the header without blank ones; the first ``skip`` are passed over."""
-    with sheet.path.open(encoding=sheet.encoding, newline="") as file:
-        records = _records(_Source(file), sheet.delimiter)
-        for _ in range(sheet.records_before):
-            next(records)
-        for number, line in enumerate(records):
-            if number >= skip:
-                yield line
+    """The records after the header without blank ones; the first ``skip`` are passed over.
+
+    Raises InvalidInput when the file is gone or is not the one any more that was looked over.
+    """
+    try:
+        with sheet.path.open(encoding=sheet.encoding, newline="") as file:
+            records = _records(_Source(file), sheet.delimiter)
+            for _ in range(sheet.records_before):
+                next(records)
+            yield from islice(records, skip, None)
+    except OSError as error:
+        raise InvalidInput(f"{sheet.path} can't be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"{sheet.path} was changed while it was read.") from error
 
 
 def _encoding(path: Path, start: bytes, wanted: str | None) -> str:
