@@ -1,5 +1,6 @@
 """Judges lines by themselves, before anything is asked of the database, and packs what it finds for a pipe."""
 
+import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -18,13 +19,14 @@ from prefcentre.imports.lines import Entry
 from prefcentre.lookup import LookupKeys, LookupKind
 from prefcentre.subscribers import identities
 from prefcentre.subscribers import rules as subscribers
-from prefcentre.subscribers.rules import Identity, Keyed, Person
+from prefcentre.subscribers.rules import Identity, Keyed, Person, Written
 
 Packed = tuple[Any, ...]
 """Nothing but texts, bytes, numbers, and lists and dicts of them: what ``marshal`` can write."""
 
 # One text travels quicker than its cells, and a line with this character in it never becomes an item.
 _BETWEEN_CELLS = "\0"
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 _KINDS = {kind.value: kind for kind in LookupKind}
 
 
@@ -153,6 +155,7 @@ def _pack_item(item: Item) -> Packed:
         person.phone,
         person.profile,
         person.attributes,
+        _written(person.attributes),
         [(keyed.version, keyed.kind.value, keyed.key, keyed.domain_key) for keyed in person.keys],
         None if person.identity is None else tuple(person.identity),
         item.tracking,
@@ -163,6 +166,14 @@ def _pack_item(item: Item) -> Packed:
     )
 
 
+def _written(attributes: dict[str, Any]) -> str | None:
+    # A number too large for JSON is left to the database's own way of writing it.
+    try:
+        return _json(attributes)
+    except (ValueError, RecursionError):
+        return None
+
+
 def _unpack_item(  # noqa: PLR0913, PLR0917 - as many as ``_pack_item`` has packed
     number: int,
     text: str,
@@ -170,6 +181,7 @@ def _unpack_item(  # noqa: PLR0913, PLR0917 - as many as ``_pack_item`` has pack
     phone: str | None,
     profile: dict[str, str],
     attributes: dict[str, Any],
+    written: str | None,
     keys: Iterable[tuple[str, str, bytes, bytes | None]],
     identity: tuple[int, bytes] | None,
     tracking: bool | None,  # noqa: FBT001 - the answer in the file
@@ -182,7 +194,7 @@ def _unpack_item(  # noqa: PLR0913, PLR0917 - as many as ``_pack_item`` has pack
         None if email is None else Address(*email),
         phone,
         profile,
-        attributes,
+        attributes if written is None else Written(attributes, written),
         [Keyed(version, _KINDS[kind], key, domain) for version, kind, key, domain in keys],
         None if identity is None else Identity(*identity),
     )

@@ -61,6 +61,7 @@ _SLASHED = re.compile(r"(?P<a>\d\d?)/(?P<b>\d\d?)/(?P<year>\d{4})(?P<rest>.*)")
 _CLOCK = re.compile(
     r"(?P<hour>\d\d?):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:\.\d+)?)?\s*(?P<half>[AaPp][Mm])?"
 )
+_DEEPEST = 100
 _TOLERANCE = timedelta(days=1)
 
 
@@ -179,13 +180,28 @@ def _read_attributes(entry: Entry, text: str, _: datetime) -> None:
         json.dumps(found, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         found = None
-    if not isinstance(found, dict):
+    if not isinstance(found, dict) or _is_too_deep(found, text):
         entry.attributes["attributes"] = text
         return
     # PostgreSQL can't hold NUL in JSON, not even as an escape.
     if "\\u0000" in text:
         raise InvalidInput("its attributes contain a NUL byte")
     entry.attributes = {**found, **entry.attributes}
+
+
+def _is_too_deep(found: dict[str, Any], text: str) -> bool:
+    # What writes and reads JSON on its further way gives up at some depth, each at another one.
+    level: list[Any] = [found]
+    if text.count("[") + text.count("{") <= _DEEPEST:
+        return False
+    for _ in range(_DEEPEST):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        ]
+    return bool(level)
 
 
 def _no_constant(name: str) -> None:

@@ -28,6 +28,7 @@ _INSERTED = (
     "created_at",
     "updated_at",
 )
+_NOBODY: dict[str, Any] = dict.fromkeys(_INSERTED)
 _UPDATED = ("email", "phone", *rules.PROFILE, "attributes", "role_address", "updated_at")
 
 
@@ -168,13 +169,12 @@ class _Batch:
         return person.email is None or record.row["email"] is None
 
     def _add(self, person: Person) -> Record:
-        row = dict.fromkeys(_INSERTED)
-        row.update(person.profile)
-        row["email"] = person.email.typed if person.email else None
+        row, email = _NOBODY | person.profile, person.email
+        row["email"] = email.typed if email is not None else None
         row["phone"] = person.phone
         row["attributes"] = person.attributes
         row["restricted"] = False
-        row["role_address"] = person.email is not None and person.email.is_role
+        row["role_address"] = email is not None and email.is_role
         row["created_at"] = row["updated_at"] = self._now
         record = Record(row, is_new=True, keys=person.keys, identity=person.identity)
         self._new.append(record)

@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 from prefcentre.db import is_sqlite
 from prefcentre.lookup import LookupKind
 from prefcentre.subscribers.models import Subscriber, SubscriberKey
-from prefcentre.subscribers.rules import Keyed
+from prefcentre.subscribers.rules import Keyed, Written
 
 _Maker = Callable[[Any], Any]
 _OBJECT = TypeAdapter(dict[str, Any])
@@ -185,6 +185,8 @@ def _maker(kind: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> _Maker | None
 
 
 def _json_text(value: dict[str, Any]) -> str:
+    if type(value) is Written:
+        return value.text
     return _OBJECT.dump_json(value).decode()
 
 

@@ -35,6 +35,16 @@ class Identity(NamedTuple):
     consent_ref: bytes
 
 
+class Written(dict[str, Any]):
+    """Attributes that have been written as JSON already; never changed in place, so that both say the same."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, attributes: Mapping[str, Any], text: str) -> None:
+        super().__init__(attributes)
+        self.text = text
+
+
 @dataclass(slots=True)
 class Person:
     """Facts about one person that came from outside and have been checked; empty values are left out.

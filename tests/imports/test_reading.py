@@ -21,13 +21,14 @@ from prefcentre.imports.judging import Judge
 from prefcentre.imports.reader import Task
 from prefcentre.imports.service import ImportOptions
 from prefcentre.lookup import LookupKeys
+from prefcentre.subscribers import service as subscribers
 from prefcentre.testing.makers import Cast
 from tests.imports.test_kill import start, write_people
 
 NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
 TEXT = (
     "email,phone,name,tracking,consented_at,consent_ip,status,attributes,city\n"
-    'eve@example.org,+359 2 1234567,Eve,yes,2024-03-31T14:00+02:00,203.0.113.9,,"{""age"": [1, null, 2.5]}",Sofia\n'
+    'eve@example.org,+359 2 1234567,Eve,yes,2024-03-31T14:00+02:00,203.0.113.9,,"{""age"": [1, null, 2.5, 1e999]}",Sofia\n'
     "fay@example.org,,Fay,,,,cleaned,,\n"
     ",+359 2 7654321,,maybe,,,,,\n"
     "nobody,,,,,,,,\n"
@@ -82,6 +83,27 @@ def test_the_process_beside_finds_what_is_found_here(tmp_path: Path) -> None:
             beside = [without_chance(part) for part in parts]
         assert beside == [without_chance(part) for part in reader.chunks(task(path, skip=skip))]
     assert [part.count for part in beside] == [2]
+
+
+@pytest.mark.parametrize(
+    "value", ["[1, null, 2.5, true]", '{"é": "\\ud83d\\ude00"}', "1e999", '"\\u007f\\u0001"']
+)
+def test_attributes_are_stored_alike_by_one_process_and_by_two(
+    context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    stored = []
+    for number, small in enumerate((0, 2_000_000)):
+        monkeypatch.setattr(reading, "SMALL", small)
+        path = tmp_path / f"{number}.csv"
+        cell = f'{{"a": {value}}}'.replace('"', '""')
+        path.write_text(f'email,attributes,city\np{number}@example.org,"{cell}",Sofia\n')
+        imports.import_file(context, path, ImportOptions())
+        with context.db.reading() as session:
+            person = subscribers.find(session, context, f"p{number}@example.org")
+            assert person is not None
+            stored.append(dict(person.attributes))
+    assert stored[0] == stored[1]
+    assert stored[0]["city"] == "Sofia"
 
 
 def test_each_line_brings_an_identity_and_a_salt_of_its_own(tmp_path: Path) -> None:

@@ -142,6 +142,10 @@ def test_the_attributes_of_listmonk_are_merged() -> None:
     assert entry.attributes == {"city": "Sofia", "tags": ["a"], "n": 3, "plan": "team"}
     for text in ("[1]", "{broken", '{"n": NaN}', '{"s": "\\ud800"}', "[" * 60_000):
         assert read(attributes=text).attributes == {"attributes": text}
+    deep = '{"a": ' + "[" * 99 + "]" * 99 + "}"
+    assert list(read(attributes=deep).attributes) == ["a"]
+    deeper = f'{{"b": {deep}}}'
+    assert read(attributes=deeper).attributes == {"attributes": deeper}
     with pytest.raises(InvalidInput, match="NUL"):
         read(attributes='{"a": "\\u0000"}')
 
