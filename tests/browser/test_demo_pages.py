@@ -11,6 +11,8 @@ from prefcentre.demo.mailbox import Mailbox
 from prefcentre.demo.pages import HEROINE, create_app
 from tests.browser.conftest import Open, _Quiet, complaints, is_too_wide
 
+pytestmark = pytest.mark.xdist_group("browser")
+
 
 @pytest.fixture
 def site(context: Context) -> Iterator[str]:

@@ -8,6 +8,8 @@ from playwright.sync_api import Page, expect
 from prefcentre.tokens import TokenKind
 from tests.browser.conftest import Open, complaints, is_too_wide
 
+pytestmark = pytest.mark.xdist_group("browser")
+
 PHONE, DESK = 360, 1280
 FOCUSED = """() => {
     const e = document.activeElement;

@@ -8,6 +8,8 @@ from playwright.sync_api import expect
 from prefcentre.tokens import TokenKind
 from tests.browser.conftest import Open, complaints, is_too_wide
 
+pytestmark = pytest.mark.xdist_group("browser")
+
 Link = Callable[[TokenKind], str]
 
 

@@ -1,12 +1,11 @@
 """The shipped templates and campaigns in a browser: they fit a phone, can be read, and have no dead parts."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from prefcentre.campaigns.service import read_source
 from prefcentre.context import Context
@@ -16,18 +15,13 @@ from tests.messages.conftest import ADA, AT, PUBLIC_URL, composer_for, received
 SLUGS = ("spring-release", "founders-letter")
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-
-
 def mail(context: Context, slug: str) -> wire.Mail:
     source = read_source(context.settings, slug)
     person = replace(ADA, track_opens=True, track_clicks=True)
     return wire.read(received(composer_for(context, source).compose(person, 7, AT)), PUBLIC_URL)
 
 
+@pytest.mark.xdist_group("browser")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 600])
 @pytest.mark.parametrize("slug", SLUGS)
