@@ -77,6 +77,16 @@ async def test_after_a_refusal_the_connection_serves_the_next_message(
         assert len({message.connection for message in server.messages}) == 1
 
 
+async def test_a_servers_words_are_cleaned_of_control_characters() -> None:
+    """T6: they are shown and stored, and one database takes no NUL."""
+    with RecordingSmtpServer() as server:
+        server.refuse(reply="550 5.7.1 \0evil\x1b[31m\x85", times=1)
+        async with connected(server) as connection:
+            refused = await connection.envelope("b@example.com", "dan@example.org")
+        assert refused is not None
+        assert refused[0].text == "5.7.1  evil [31m"
+
+
 async def test_a_link_that_breaks_before_the_dot_says_so() -> None:
     with RecordingSmtpServer() as server:
         server.faults.append(Fault(Stage.RCPT, Act.DROP))

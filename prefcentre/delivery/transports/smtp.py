@@ -24,6 +24,7 @@ from prefcentre.settings import SmtpServer
 # RFC 5321 §4.5.3.2 grants ten minutes after the dot; shorter would make outcomes unknown that were not.
 REPLY_TIMEOUT, DOT_TIMEOUT, CONNECT_TIMEOUT = 300.0, 600.0, 30.0
 _UNSAFE = re.compile(r"[\x00-\x20\x7f<>]")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _MAX_REPLY = 65_536
 T = TypeVar("T")
 
@@ -86,7 +87,8 @@ class HeldDotProtocol(asyncio.Protocol):
             self._break("the server's reply is too long")
             return
         while (end := self._buffer.find(b"\n")) >= 0:
-            line = bytes(self._buffer[:end]).rstrip(b"\r").decode("utf-8", "replace")
+            # A server's words go into the database and into logs, where control characters do harm (T6, T38).
+            line = _CONTROLS.sub(" ", bytes(self._buffer[:end]).decode("utf-8", "replace"))
             del self._buffer[: end + 1]
             self._line_received(line)
 
