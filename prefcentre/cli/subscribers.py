@@ -26,7 +26,7 @@ from prefcentre.suppression.service import Entry
 
 app = typer.Typer(help="The people: bring them in, look them up.", no_args_is_help=True)
 
-_GARBAGE_THRESHOLD = 200_000
+_GARBAGE_THRESHOLD = 20_000
 _SHOWN = ("phone", "postal_address", "name", "first_name", "last_name", "language", "timezone")
 
 

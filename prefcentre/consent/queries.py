@@ -25,6 +25,12 @@ _EVENT: sa.Table = SQLModel.metadata.tables["consent_event"]
 _CONSENT: sa.Table = SQLModel.metadata.tables["consent"]
 _WALK_IN_PARTS_OF = 2_000
 
+_STATES = sa.select(
+    _CONSENT.c.subscriber_id, _CONSENT.c.topic_id, _CONSENT.c.channel, _CONSENT.c.state
+)
+_GIVEN = sa.func.json_each(sa.bindparam("ids", type_=sa.Text)).table_valued("value")
+_STATES_ON_SQLITE = _STATES.where(_CONSENT.c.subscriber_id.in_(sa.select(_GIVEN.c.value)))
+
 Row = TypeVar("Row", Topic, ConsentWording)
 
 
@@ -91,22 +97,12 @@ def states_of(
 ) -> dict[tuple[int, int, Channel], ConsentState]:
     if not subscriber_ids:
         return {}
-    columns = _CONSENT.c
-    statement = sa.select(
-        columns.subscriber_id, columns.topic_id, columns.channel, columns.state
-    ).where(columns.subscriber_id.in_(_ids(session, subscriber_ids)))
-    return {
-        (subscriber, topic, channel): state
-        for subscriber, topic, channel, state in session.execute(statement)
-    }
-
-
-def _ids(session: Session, subscriber_ids: Collection[int]) -> Any:
-    # One value instead of a thousand: writing those out costs SQLAlchemy more than SQLite's search.
-    if not is_sqlite(session):
-        return subscriber_ids
-    given = sa.func.json_each(json.dumps(list(subscriber_ids))).table_valued("value")
-    return sa.select(given.c.value)
+    if is_sqlite(session):
+        # One value instead of a thousand: writing those out costs SQLAlchemy more than SQLite's search.
+        rows = session.execute(_STATES_ON_SQLITE, {"ids": json.dumps(list(subscriber_ids))})
+    else:
+        rows = session.execute(_STATES.where(_CONSENT.c.subscriber_id.in_(subscriber_ids)))
+    return {(subscriber, topic, channel): state for subscriber, topic, channel, state in rows}
 
 
 def consents_with_words(
