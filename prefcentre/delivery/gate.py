@@ -161,6 +161,8 @@ class Gate:
         # Whether the transaction was written is not known, but no dot was sent: whichever state the row is in, it may
         # start again. Results are compared and set, so recording them twice does no harm.
         self._results[:0] = results
+        # Also when nobody waits at a dot: results that nobody comes back to would keep a campaign from ever ending.
+        self._wake.set()
         for asked in asking:
             asked.connection.abort()
             self.tell(_back(asked.claimed, DeliveryState.CLAIMED))
