@@ -14,8 +14,6 @@ from prefcentre.subscribers.models import ImportRun, ImportState
 
 _RUN: sa.Table = ImportRun.__table__  # type: ignore[attr-defined]
 _PREFERENCE: sa.Table = Preference.__table__  # type: ignore[attr-defined]
-# The hashes that people are found by come in no order, so their index has to be at hand while it grows.
-_CACHE_KIBIBYTES = 49_152
 _CHECKPOINT_PAGES = 8_000
 
 
@@ -145,4 +143,3 @@ def settle_for_bulk(session: Session) -> None:
     """Let SQLite move its write-ahead log into the database in larger parts, which halves what an import writes."""
     if is_sqlite(session):
         session.connection().exec_driver_sql(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
-        session.connection().exec_driver_sql(f"PRAGMA cache_size={-_CACHE_KIBIBYTES}")
