@@ -162,5 +162,6 @@ def _guarded(job: Callable[[], None]) -> None:
         job()
     except PrefcentreError as error:
         log.warning("job_postponed", why=str(error))
+    # Whatever else it was: the job is due again by itself, and a clockwork that stands still would tell nobody.
     except Exception:
         log.exception("job_failed")
