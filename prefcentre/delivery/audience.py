@@ -14,7 +14,7 @@ from sqlmodel import Session
 from prefcentre.campaigns import service as campaigns
 from prefcentre.campaigns.service import CampaignState
 from prefcentre.context import Context
-from prefcentre.delivery import queries, rules
+from prefcentre.delivery import audience_queries, rules
 from prefcentre.delivery.facts import Question
 from prefcentre.delivery.ledger import question_of
 from prefcentre.reasons import Reason
@@ -48,8 +48,8 @@ class Plan:
 
 def plan(session: Session, question: Question, slug: str) -> Plan:
     """Count who would get a campaign now, and who would not and why. Writes nothing."""
-    newest = queries.newest_subscriber_id(session)
-    people, left_out = _judge(queries.fact_counts(session, question, 0, newest))
+    newest = audience_queries.newest_subscriber_id(session)
+    people, left_out = _judge(audience_queries.fact_counts(session, question, 0, newest))
     return Plan(slug, people, left_out)
 
 
@@ -64,11 +64,13 @@ def prepare_chunk(session: Session, context: Context, campaign_id: int) -> bool:
     if campaign is None or campaign.state != CampaignState.PREPARING:
         return False
     if campaign.prepare_until is None:
-        campaigns.fix_audience_range(session, campaign_id, queries.newest_subscriber_id(session))
+        campaigns.fix_audience_range(
+            session, campaign_id, audience_queries.newest_subscriber_id(session)
+        )
         return True
     if campaign.prepared_up_to >= campaign.prepare_until:
         campaigns.mark_sending(
-            session, campaign_id, audience=queries.audience_size(session, campaign_id)
+            session, campaign_id, audience=audience_queries.audience_size(session, campaign_id)
         )
         return False
     _write_chunk(
@@ -82,10 +84,10 @@ def prepare_chunk(session: Session, context: Context, campaign_id: int) -> bool:
 
 def _write_chunk(session: Session, question: Question, after: int, until: int) -> None:
     up_to = min(after + CHUNK, until)
-    people, left_out = _judge(queries.fact_counts(session, question, after, up_to))
+    people, left_out = _judge(audience_queries.fact_counts(session, question, after, up_to))
     if campaigns.advance_preparing(session, question.campaign_id, after, up_to, people):
-        queries.add_left_out(session, question.campaign_id, left_out)
-        queries.insert_audience(session, question, sendable(), after, up_to)
+        audience_queries.add_left_out(session, question.campaign_id, left_out)
+        audience_queries.insert_audience(session, question, sendable(), after, up_to)
 
 
 def _judge(counts: Mapping[int, int]) -> tuple[int, dict[Reason, int]]:

@@ -11,7 +11,7 @@ from sqlmodel import Session
 from prefcentre.campaigns import service as campaigns
 from prefcentre.campaigns.service import CampaignState
 from prefcentre.context import Context
-from prefcentre.delivery import queries
+from prefcentre.delivery import audience_queries, queries
 from prefcentre.delivery.models import DeliveryState
 from prefcentre.tracking import service as tracking
 
@@ -27,7 +27,7 @@ def status(session: Session, slug: str) -> dict[str, Any]:
     campaign_id = campaign.id or 0
     counts = queries.state_counts(session, campaign_id)
     reasons = queries.reason_counts(session, campaign_id)
-    left_out = queries.left_out(session, campaign_id)
+    left_out = audience_queries.left_out(session, campaign_id)
     return {
         "slug": slug,
         "state": campaign.state.value,
@@ -78,7 +78,10 @@ def finish_if_done(session: Session, context: Context, campaign_id: int) -> bool
     if queries.has_open_rows(session, campaign_id):
         return False
     campaign = campaigns.by_id(session, campaign_id)
-    if campaign is None or queries.audience_size(session, campaign_id) != campaign.audience:
+    if (
+        campaign is None
+        or audience_queries.audience_size(session, campaign_id) != campaign.audience
+    ):
         return False
     return campaigns.mark_finished(session, context, campaign_id)
 

@@ -7,7 +7,7 @@ from sqlmodel import Session
 
 from prefcentre.consent.models import Consent, ConsentState
 from prefcentre.context import Context
-from prefcentre.delivery import queries, rules
+from prefcentre.delivery import audience_queries, rules
 from prefcentre.delivery.facts import Question
 from prefcentre.delivery.models import Delivery, DeliveryState
 from prefcentre.delivery.rules import ConsentFact, Facts
@@ -34,7 +34,7 @@ def about(context: Context, cast: Cast) -> Question:
 
 def facts_of(session: Session, context: Context, cast: Cast, person: Subscriber) -> Facts:
     number = person.id or 0
-    (code,) = queries.fact_counts(session, about(context, cast), number - 1, number)
+    (code,) = audience_queries.fact_counts(session, about(context, cast), number - 1, number)
     return rules.facts_of(code)
 
 
@@ -150,11 +150,11 @@ def test_an_entry_that_has_ended_denies_no_more(any_context: Context, any_cast: 
     question = about(any_context, any_cast)
     number = any_cast.ada.id or 0
     with any_context.db.reading() as session:
-        (before,) = queries.fact_counts(session, question, number - 1, number)
+        (before,) = audience_queries.fact_counts(session, question, number - 1, number)
         later = Question(
             question.topic_id, question.topic_key, 0, question.key_version, now + timedelta(days=1)
         )
-        (after,) = queries.fact_counts(session, later, number - 1, number)
+        (after,) = audience_queries.fact_counts(session, later, number - 1, number)
     assert rules.facts_of(before).suppression is Reason.SOFT_BOUNCE
     assert rules.facts_of(after).suppression is None
 
@@ -186,7 +186,7 @@ def test_an_entry_under_an_old_lookup_key_still_denies(
     )
     number = any_cast.ada.id or 0
     with any_context.db.reading() as session:
-        (code,) = queries.fact_counts(session, question, number - 1, number)
+        (code,) = audience_queries.fact_counts(session, question, number - 1, number)
     assert rules.facts_of(code).suppression is Reason.MANUAL
 
 
