@@ -65,5 +65,5 @@ $(RUNTIME): requirements.lock pyproject.toml | $(BIN)/python
 
 $(DEVELOPMENT): requirements-dev.lock $(RUNTIME)
 	@echo "Installing the development tools into $(VENV) ..."
-	@$(PIP) install --require-hashes --requirement requirements-dev.lock
+	@$(PIP) install --no-build-isolation --require-hashes --requirement requirements-dev.lock
 	@touch $@
