@@ -69,6 +69,19 @@ class Brand(BaseModel):
     )
 
 
+class DkimKey(BaseModel):
+    """One key that signs mail from a domain and its subdomains (R48)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    domain: str = Field(description="The domain that signs, as in senders' addresses.")
+    selector: str = Field(
+        pattern=r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$",
+        description="The name under which DNS holds the public key.",
+    )
+    key_file: Path = Field(description="The private key as PEM, readable by its owner only.")
+
+
 class Settings(BaseSettings):
     """Everything that can be set. See docs/settings.md."""
 
@@ -112,6 +125,9 @@ class Settings(BaseSettings):
     )
     dkim_selectors: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="DKIM selectors that doctor looks up for a sender's domain."
+    )
+    dkim: tuple[DkimKey, ...] = Field(
+        (), description="Keys that sign our mail here instead of at the mail server: `[[dkim]]`."
     )
     demo: bool = Field(False, description="Set by “prefcentre demo”: shows the local inbox.")
     demo_inbox: Path | None = Field(
@@ -175,6 +191,9 @@ class Settings(BaseSettings):
             "templates_dir": home / self.templates_dir,
             "campaigns_dir": home / self.campaigns_dir,
             "database_url": _resolve_sqlite(self.database_url, home),
+            "dkim": tuple(
+                key.model_copy(update={"key_file": home / key.key_file}) for key in self.dkim
+            ),
         }
         for name, value in resolved.items():
             # The model is frozen for everyone else; this is still its construction.

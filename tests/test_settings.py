@@ -1,9 +1,11 @@
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
 from prefcentre import settings as configuration
 from prefcentre.errors import SettingsError
-from prefcentre.settings import Settings, child_environment, is_loopback, parse_smtp_url
+from prefcentre.settings import DkimKey, Settings, child_environment, is_loopback, parse_smtp_url
 
 SECRET = "correct horse battery staple"
 
@@ -199,3 +201,27 @@ def test_a_child_gets_our_environment_and_more(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("PREFCENTRE_LISTEN", "127.0.0.1:3")
     found = child_environment(PREFCENTRE_DEMO="true")
     assert (found["PREFCENTRE_LISTEN"], found["PREFCENTRE_DEMO"]) == ("127.0.0.1:3", "true")
+
+
+def test_keys_that_sign_mail_are_tables_with_files_in_the_home_folder(home: object) -> None:
+    folder = configuration.load().home
+    (folder / "prefcentre.toml").write_text(
+        '[[dkim]]\ndomain = "example.com"\nselector = "s1"\nkey_file = "dkim-rsa.pem"\n'
+        '[[dkim]]\ndomain = "example.com"\nselector = "s2"\nkey_file = "/etc/dkim.pem"\n'
+    )
+    files = [key.key_file for key in configuration.load().dkim]
+    assert files == [folder / "dkim-rsa.pem", Path("/etc/dkim.pem")]
+
+
+def test_a_key_that_signs_mail_can_come_from_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(
+        "PREFCENTRE_DKIM", '[{"domain": "example.com", "selector": "s1", "key_file": "a.pem"}]'
+    )
+    (key,) = configuration.load().dkim
+    assert (key.domain, key.selector, key.key_file.name) == ("example.com", "s1", "a.pem")
+
+
+@pytest.mark.parametrize("selector", ["", ".", "s1.", "s 1", "s1;d=evil", "s1\n", "ß"])
+def test_a_selector_that_is_no_dns_name_is_refused(selector: str) -> None:
+    with pytest.raises(ValidationError):
+        DkimKey(domain="example.com", selector=selector, key_file=Path("a.pem"))
