@@ -1,22 +1,78 @@
-"""``python -m benchmarks`` measures everything; ``python -m benchmarks import --rows 200000`` one thing."""
+"""``python -m benchmarks`` measures everything; ``python -m benchmarks send --processes 2`` one thing.
+
+What was measured is printed as JSON on standard output; progress and tables go to standard error.
+"""
 
 import argparse
 import json
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any, get_args
 
-from benchmarks import compose, import_people
+from benchmarks import compose, import_people, send
+from benchmarks.letters import Kind
+from benchmarks.sinks import SinkKind
+
+Options = argparse.Namespace
+
+
+def _send(options: Options) -> dict[str, Any]:
+    names = {field.name for field in fields(send.Setting)}
+    given = {name: value for name, value in vars(options).items() if name in names}
+    return send.measure(send.Setting(**given))
+
+
+def _add_send(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--messages", type=int, default=30_000)
+    parser.add_argument("--connections", type=int, default=20, help="for each process")
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--database", choices=["sqlite", "postgres"], default="sqlite")
+    parser.add_argument("--template", choices=get_args(Kind), default="plain")
+    parser.add_argument("--sink", choices=get_args(SinkKind), default="smtp-sink")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--alone", dest="with_peers", action="store_false", help="only beside smtp-source"
+    )
+    parser.add_argument("--profile", action="store_true", help="where the time goes; slow")
+
+
+def _add_import(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--database-url", help="another database than SQLite")
+
+
+def _add_nothing(parser: argparse.ArgumentParser) -> None:
+    """For what can't be chosen."""
+
+
+_KINDS: dict[
+    str, tuple[Callable[[Options], dict[str, Any]], Callable[[argparse.ArgumentParser], None]]
+] = {
+    "compose": (lambda _: compose.measure(), _add_nothing),
+    "send": (_send, _add_send),
+    "import": (
+        lambda options: import_people.measure(options.rows, options.database_url),
+        _add_import,
+    ),
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("what", nargs="?", choices=["all", "compose", "import"], default="all")
-    parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the import")
-    parser.add_argument("--database-url", help="another database than SQLite, for the import")
+    commands = parser.add_subparsers(dest="what")
+    for name, (_, add) in _KINDS.items():
+        add(commands.add_parser(name))
     wanted = parser.parse_args()
+    names = [wanted.what] if wanted.what else list(_KINDS)
     results = {}
-    if wanted.what in {"all", "compose"}:
-        results["compose"] = compose.measure()
-    if wanted.what in {"all", "import"}:
-        results["import"] = import_people.measure(wanted.rows, wanted.database_url)
+    for name in names:
+        measure, add = _KINDS[name]
+        options = wanted
+        if not wanted.what:
+            own = argparse.ArgumentParser()
+            add(own)
+            options = own.parse_args([])
+        results[name] = measure(options)
     print(json.dumps(results, indent=2))
 
 
