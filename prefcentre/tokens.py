@@ -3,16 +3,15 @@
 A token says who and which topic and campaign, and carries a 128-bit MAC under a key that belongs to its purpose
 alone, so a token from one kind of link is worth nothing on another. It never expires by itself and never needs a
 row of the delivery ledger. Text form: canonical base64url without padding, 44 characters, so that the
-header of RFC 8058 fits one line with a host of up to 28 characters (R7).
+header of RFC 8058 fits one line with a host of up to 28 characters (R7). The MAC is keyed BLAKE2s (RFC 7693).
 """
 
-import base64
 import binascii
 import hashlib
 import hmac
 import secrets
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from enum import IntEnum
@@ -24,7 +23,11 @@ _EPOCH = date(2020, 1, 1)
 _BODY = struct.Struct(">BQHIH")  # version and kind, subscriber, topic, campaign, day of issue
 _MAC_BYTES = 16
 _RETURN_PATH = struct.Struct(">II")  # campaign, delivery
-_RETURN_PATH_MAC_BYTES = 10  # 80 bits, so that the local part stays below 64 octets (R71).
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+# The letters that only plain base64 has become one that neither has.
+_FROM_URL_SAFE = bytes.maketrans(b"-_+/", b"+/!!")
+_RETURN_PATH_LENGTH = 2 * (_RETURN_PATH.size + _MAC_BYTES)
+_DAY = timedelta(days=1)
 
 
 class TokenKind(IntEnum):
@@ -52,18 +55,32 @@ class Signer:
 
     def __init__(self, secret_keys: Sequence[str]) -> None:
         self._keys = {
-            kind: [_derive(secret, f"link:{kind.name}") for secret in secret_keys]
+            kind: [_keyed(secret, f"link:{kind.name}", _MAC_BYTES) for secret in secret_keys]
             for kind in TokenKind
         }
-        self._return_path_keys = [_derive(secret, "return-path") for secret in secret_keys]
+        self._delivery_keys = [
+            _keyed(secret, "return-path", 2 * _MAC_BYTES) for secret in secret_keys
+        ]
 
     def sign(self, token: LinkToken) -> str:
         """The text form of a token."""
-        day = (token.issued - _EPOCH).days
-        body = _BODY.pack(
-            _VERSION << 4 | token.kind, token.subscriber, token.topic, token.campaign, day
-        )
-        return _encode(body + _mac(self._keys[token.kind][0], body))
+        stamp = self.stamp(token.kind, token.topic, token.campaign, token.issued)
+        return stamp(token.subscriber)
+
+    def stamp(
+        self, kind: TokenKind, topic: int = 0, campaign: int = 0, issued: date = _EPOCH
+    ) -> Callable[[int], str]:
+        """What signs the same token for one subscriber after the other, for whoever signs many."""
+        head, day = _VERSION << 4 | kind, (issued - _EPOCH).days
+        pack, unused = _BODY.pack, self._keys[kind][0].copy
+
+        def text_for(subscriber: int) -> str:
+            body = pack(head, subscriber, topic, campaign, day)
+            mac = unused()
+            mac.update(body)
+            return url_text(body + mac.digest())
+
+        return text_for
 
     def read(self, kind: TokenKind, text: str) -> LinkToken:
         """What a token of this kind says.
@@ -71,33 +88,42 @@ class Signer:
         Raises InvalidToken for anything that we did not make for exactly this kind of link, other spellings of the
         same bytes included, and takes the same way through the code whatever the cause.
         """
-        data = _decode(text, _BODY.size + _MAC_BYTES)
+        subscriber, topic, campaign, day = self.read_numbers(kind, text)
+        return LinkToken(kind, subscriber, topic, campaign, _EPOCH + day * _DAY)
+
+    def read_numbers(self, kind: TokenKind, text: str) -> tuple[int, int, int, int]:
+        """The same as subscriber, topic, campaign and day of issue, for whoever reads many. Raises InvalidToken."""
+        data = url_bytes(text, _BODY.size + _MAC_BYTES)
         body, mac = data[: _BODY.size], data[_BODY.size :]
         if not _matches(self._keys[kind], body, mac) or body[0] != (_VERSION << 4 | kind):
             raise InvalidToken
         _, subscriber, topic, campaign, day = _BODY.unpack(body)
-        return LinkToken(kind, subscriber, topic, campaign, _EPOCH + timedelta(days=day))
+        return subscriber, topic, campaign, day
 
     def sign_return_path(self, campaign: int, delivery: int) -> str:
         """A token for an envelope sender: lower-case letters and digits, as some servers fold case (R71)."""
+        return self.sign_delivery(campaign, delivery)[0]
+
+    def sign_delivery(self, campaign: int, delivery: int) -> tuple[str, str]:
+        """The return path's token of a message, and the part of its Message-ID that nobody can guess (L9, R3).
+
+        Both are the same whenever they are asked for. One MAC of twice the length serves both.
+        """
         body = _RETURN_PATH.pack(campaign, delivery)
-        mac = hmac.digest(self._return_path_keys[0], body, "sha256")[:_RETURN_PATH_MAC_BYTES]
-        return _return_path_text(body + mac)
+        mac = _digest(self._delivery_keys[0], body)
+        return (body + mac[:_MAC_BYTES]).hex(), mac[_MAC_BYTES:].hex()
 
     def read_return_path(self, text: str) -> tuple[int, int]:
-        """Campaign and delivery of a return path. Raises InvalidToken."""
+        """Campaign and delivery of a return path, in either case of its letters. Raises InvalidToken."""
         try:
-            data = base64.b32decode(text.upper() + "=" * (-len(text) % 8))
-        except (binascii.Error, ValueError) as error:
+            data = bytes.fromhex(text)
+        except ValueError as error:
             raise InvalidToken from error
-        body, mac = data[: _RETURN_PATH.size], data[_RETURN_PATH.size :]
-        # Base32 has a bit to spare here, so only our own spelling of the bytes is taken, in either case.
-        if _return_path_text(data) != text.lower() or len(mac) != _RETURN_PATH_MAC_BYTES:
+        # Blanks between the digits would pass otherwise.
+        if len(text) != _RETURN_PATH_LENGTH or len(data) != _RETURN_PATH_LENGTH // 2:
             raise InvalidToken
-        if not any(
-            hmac.compare_digest(hmac.digest(key, body, "sha256")[:_RETURN_PATH_MAC_BYTES], mac)
-            for key in self._return_path_keys
-        ):
+        body, mac = data[: _RETURN_PATH.size], data[_RETURN_PATH.size :]
+        if not _matches(self._delivery_keys, body, mac):
             raise InvalidToken
         campaign, delivery = _RETURN_PATH.unpack(body)
         return campaign, delivery
@@ -129,34 +155,36 @@ def one_time_hash(text: str) -> bytes:
     return hashlib.sha256(text.encode("utf-8", "replace")).digest()
 
 
-def _derive(secret: str, purpose: str) -> bytes:
-    return hmac.digest(secret.encode(), f"prefcentre:{purpose}:v{_VERSION}".encode(), "sha256")
+def url_text(data: bytes) -> str:
+    """Base64url of a multiple of three octets: there is no padding, and no bit that could be set either way."""
+    return binascii.b2a_base64(data, newline=False).translate(_URL_SAFE).decode("ascii")
 
 
-def _mac(key: bytes, body: bytes) -> bytes:
-    return hmac.digest(key, body, "sha256")[:_MAC_BYTES]
-
-
-def _matches(keys: Sequence[bytes], body: bytes, mac: bytes) -> bool:
-    # Every key is tried even after a match, so that the time tells nothing about which one it was.
-    found = [hmac.compare_digest(_mac(key, body), mac) for key in keys]
-    return any(found)
-
-
-def _return_path_text(data: bytes) -> str:
-    return base64.b32encode(data).decode().rstrip("=").lower()
-
-
-def _encode(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def _decode(text: str, size: int) -> bytes:
+def url_bytes(text: str, size: int) -> bytes:
+    """The ``size`` octets that ``url_text`` wrote. Raises InvalidToken for every other spelling and length."""
     try:
-        data = base64.urlsafe_b64decode(text.encode("ascii") + b"==")
-    except (binascii.Error, ValueError) as error:
+        plain = text.encode("ascii").translate(_FROM_URL_SAFE)
+        data = binascii.a2b_base64(plain, strict_mode=True)
+    except ValueError as error:
         raise InvalidToken from error
-    # Base64 has several spellings for the same bytes; only our own is taken.
-    if len(data) != size or _encode(data) != text:
+    if len(data) != size or len(text) * 3 != size * 4:
         raise InvalidToken
     return data
+
+
+def _keyed(secret: str, purpose: str, size: int) -> hashlib.blake2s:
+    """A MAC that has taken in its key and nothing else yet; each use works on a copy."""
+    key = hmac.digest(secret.encode(), f"prefcentre:{purpose}:v{_VERSION}".encode(), "sha256")
+    return hashlib.blake2s(key=key, digest_size=size)
+
+
+def _digest(keyed: hashlib.blake2s, body: bytes) -> bytes:
+    mac = keyed.copy()
+    mac.update(body)
+    return mac.digest()
+
+
+def _matches(keys: Sequence[hashlib.blake2s], body: bytes, mac: bytes) -> bool:
+    # Every key is tried even after a match, so that the time tells nothing about which one it was.
+    found = [hmac.compare_digest(_digest(key, body)[:_MAC_BYTES], mac) for key in keys]
+    return any(found)
