@@ -1,7 +1,7 @@
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from prefcentre import addresses
@@ -92,6 +92,29 @@ def test_the_quick_way_and_the_full_check_agree(typed: str) -> None:
     with suppress(InvalidAddress):
         full = addresses._parse_uncommon(typed)
     assert quick == full
+
+
+@given(
+    st.one_of(
+        st.emails(),
+        st.text(max_size=40),
+        st.from_regex(
+            r"[A-Za-zäи.+]{1,70}@(xn--)?[A-Za-zü0-9-]{1,65}\.[A-Za-z]{2,6}", fullmatch=True
+        ),
+    )
+)
+@example(" Ada@Bücher.EXAMPLE ")
+@example("a@" + "E" * 63 + ".org")
+@example("a@" + "e" * 64 + ".org")
+@example("xn--a@example.org")
+def test_the_envelope_is_that_of_the_parsed_address(typed: str) -> None:
+    try:
+        parsed = parse(typed)
+    except InvalidAddress:
+        with pytest.raises(InvalidAddress):
+            addresses.envelope(typed)
+        return
+    assert addresses.envelope(typed) == (parsed.envelope, parsed.needs_smtputf8)
 
 
 @given(st.text(max_size=80))
