@@ -19,7 +19,9 @@ def encode(text: str) -> str:
         return ""
     if len(text) < _LINE and text[0] != "." and _PLAIN.fullmatch(text):
         return text + SOFT_BREAK
-    lines = binascii.b2a_qp(text.encode(), istext=True).split(b"\n")
+    octets = binascii.b2a_qp(text.encode(), istext=True)
+    # No blank beside another one and no tabs: that is the form that DKIM hashes, so a signer has nothing to change.
+    lines = octets.replace(b"\t", b"=09").replace(b"  ", b" =20").split(b"\n")
     if lines[-1]:
         # The last line continues in the next piece.
         lines[-1] += b"="

@@ -37,6 +37,18 @@ def test_every_line_is_short_plain_and_never_begins_with_a_dot(text: str) -> Non
         assert not line.endswith((" ", "\t"))
 
 
+@given(st.lists(st.one_of(TEXT, st.text("ab .=\t\n", max_size=200)), max_size=4))
+@example(["a" * 73 + "    b"])
+@example([" ", " "])
+@example(["   \n  \t \n"])
+def test_joined_pieces_are_as_dkim_hashes_them(texts: list[str]) -> None:
+    joined = "".join(quoted.encode(text) for text in texts)
+    assert "  " not in joined
+    assert "\t" not in joined
+    assert " \r\n" not in joined
+    assert decoded(joined) == "".join(texts)
+
+
 @given(TEXT)
 def test_a_piece_ends_where_a_line_begins(text: str) -> None:
     assert quoted.encode(text) == "" or quoted.encode(text).endswith("\r\n")
