@@ -52,6 +52,20 @@ class SmtpServer(BaseModel):
         return is_loopback(self.host)
 
 
+class SmtpAccount(BaseModel):
+    """One way out: a mail server with a name, and how much it is used."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    server: SmtpServer
+    weight: float = 1.0
+    connections: int = 20
+    messages_per_connection: int = 0
+    pipelining: bool = True
+    dsn: bool = True
+
+
 class Brand(BaseModel):
     """Who is sending, as people see it on pages and in mails."""
 
@@ -225,6 +239,11 @@ class Settings(BaseSettings):
                 "No mail server is set. Set PREFCENTRE_SMTP_URL, such as smtp+starttls://user:password@host."
             )
         return parse_smtp_url(self.smtp_url)
+
+    @property
+    def accounts(self) -> tuple[SmtpAccount, ...]:
+        """Every way out. Raises SettingsError when none is set."""
+        return (SmtpAccount(name="main", server=self.smtp, connections=self.smtp_connections),)
 
     @property
     def listen_host(self) -> str:
