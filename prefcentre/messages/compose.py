@@ -79,8 +79,8 @@ class Composer:
         address = addresses.parse(recipient.email)
         opens = recipient.track_opens and self._compiled.track_opens
         clicks = recipient.track_clicks and self._compiled.track_clicks
-        secret = self._signer.sign_return_path(self._campaign_id, delivery_id)
-        message_id = headers.message_id(secret, self._domain)
+        secret, own = self._signer.sign_delivery(self._campaign_id, delivery_id)
+        message_id = f"<{own}@{self._domain}>"
         links = self._links_for(recipient.public_id, at)
         values = self._values(recipient, links)
         subject = headers.one_line(self._subject.render(values))
@@ -88,15 +88,15 @@ class Composer:
         values["tracked"] = opens or clicks
         if opens or clicks:
             values["token__"] = Ready(self._tracking.token(self._campaign_id, delivery_id))
-        head = b"".join(
+        head = "".join(
             (
                 headers.mailbox("To", _display_name(recipient), address.envelope),
                 _subject_line(subject),
                 _date_line(at),
-                f"Message-ID: {message_id}\r\n".encode(),
+                f"Message-ID: {message_id}\r\n",
                 headers.list_unsubscribe(str(links["unsubscribe"])),
             )
-        )
+        ).encode()
         data = self._assembled(
             head, self._text.render(values), self._html_part(opens, clicks).render(values)
         )
@@ -132,18 +132,18 @@ class Composer:
 
     def _fixed_headers(self, campaign_id: int, topic_id: int, label: str, name: str) -> bytes:
         reply_to = self._compiled.reply_to
-        return b"".join(
+        return "".join(
             (
                 headers.mailbox("From", self._compiled.sender_name, self._sender.envelope),
                 headers.mailbox("Reply-To", "", addresses.parse(reply_to).envelope)
                 if reply_to
-                else b"",
+                else "",
                 headers.list_id(name, label, self._domain),
                 headers.feedback_id(campaign_id, topic_id, self._domain),
-                b"Precedence: bulk\r\nMIME-Version: 1.0\r\n",
-                f'Content-Type: multipart/alternative;\r\n boundary="{self._boundary}"\r\n'.encode(),
+                "Precedence: bulk\r\nMIME-Version: 1.0\r\n",
+                f'Content-Type: multipart/alternative;\r\n boundary="{self._boundary}"\r\n',
             )
-        )
+        ).encode()
 
     def _assembled(self, head: bytes, text: bytes, rich: bytes) -> bytes:
         mark = self._boundary.encode()
@@ -224,14 +224,14 @@ def _plain_program(source: str, file: str, *, rich: bool) -> Program:
 
 
 @lru_cache(maxsize=1024)
-def _subject_line(subject: str) -> bytes:
+def _subject_line(subject: str) -> str:
     return headers.unstructured("Subject", subject)
 
 
 @lru_cache(maxsize=8)
-def _date_line_of(at: datetime) -> bytes:
+def _date_line_of(at: datetime) -> str:
     return headers.date(at)
 
 
-def _date_line(at: datetime) -> bytes:
+def _date_line(at: datetime) -> str:
     return _date_line_of(at.replace(microsecond=0))

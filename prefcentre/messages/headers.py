@@ -1,4 +1,4 @@
-"""Header lines as bytes: encoded, folded, and free of anything that could start a line of its own.
+"""Header lines as they go out: encoded, folded, and free of anything that could start a line of its own.
 
 This is a file of its own because it speaks RFC 5322, 2047, 2369, 2919 and 8058 and nothing else. The standard
 library's generator folds List-Unsubscribe into encoded words from 78 characters on, so it is not used (R6, R8).
@@ -12,7 +12,7 @@ from email.utils import format_datetime
 
 from prefcentre.errors import ContentError, InvalidToken
 
-CRLF = b"\r\n"
+CRLF = "\r\n"
 LINE = 78
 MAX_SUBJECT_OCTETS = 998
 _WORD_OCTETS = (
@@ -27,10 +27,10 @@ _UNSAFE = re.compile(
 _NEWLINE = re.compile("\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 _BLANKS = re.compile(r"\s+")
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")
+_PLAIN_PHRASE = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _PLAIN_NAME = 60
-_LIST_UNSUBSCRIBE = re.compile(
-    rb"^List-Unsubscribe:\s*<[^<>\s]*/u/([A-Za-z0-9_-]+)>\r\n", re.MULTILINE
-)
+_LIST_UNSUBSCRIBE = b"\nList-Unsubscribe:"
+_OWN_ADDRESS = re.compile(rb"\s*<[^<>\s]*/u/([A-Za-z0-9_-]+)>\r\n")
 
 
 def clean(text: str) -> str:
@@ -42,6 +42,9 @@ def clean(text: str) -> str:
 
 def one_line(text: str) -> str:
     """A value for a header: cleaned, on one line, single blanks."""
+    if text.isprintable() and "  " not in text:
+        # The only blank that counts as printable is the plain one.
+        return text.strip()
     return _BLANKS.sub(" ", clean(text)).strip()
 
 
@@ -57,12 +60,12 @@ def encoded_words(text: str) -> list[str]:
     return words
 
 
-def unstructured(name: str, text: str) -> bytes:
+def unstructured(name: str, text: str) -> str:
     """A header of free text, such as Subject. Raises ContentError when it is too long (R15)."""
     value = one_line(text)
     plain = value.isascii() and "=?" not in value
     if plain and len(name) + 2 + len(value) <= LINE:
-        return f"{name}: {value}\r\n".encode()
+        return f"{name}: {value}\r\n"
     words = value.split(" ")
     if not plain or max(map(len, words)) > LINE - len(name) - 2:
         words = encoded_words(value)
@@ -74,13 +77,16 @@ def unstructured(name: str, text: str) -> bytes:
     return line
 
 
-def mailbox(header: str, name: str, address: str) -> bytes:
+def mailbox(header: str, name: str, address: str) -> str:
     """From, To or Reply-To with one address. The address itself is never encoded (R6, R10)."""
+    line = f"{header}: {name} <{address}>\r\n"
+    if len(line) <= LINE + len(CRLF) and _PLAIN_PHRASE.fullmatch(name) and "=?" not in name:
+        return line
     phrase = _phrase(one_line(name))
     return _folded(header, [*phrase, f"<{address}>"] if phrase else [address])
 
 
-def list_id(topic_name: str, label: str, domain: str) -> bytes:
+def list_id(topic_name: str, label: str, domain: str) -> str:
     """List-Id (RFC 2919). A name that would need encoded words is left out, as none may stand here (R6, R16)."""
     name = one_line(topic_name)
     identity = f"<{label}.lists.{domain}>"
@@ -90,29 +96,23 @@ def list_id(topic_name: str, label: str, domain: str) -> bytes:
     return _folded("List-Id", [*phrase, identity])
 
 
-def list_unsubscribe(address: str) -> bytes:
+def list_unsubscribe(address: str) -> str:
     """List-Unsubscribe with exactly one URL, on one line whatever its length, and its one-click mate (R7, R26)."""
     start = f"List-Unsubscribe: <{address}>"
     if len(start) > LINE:
         start = f"List-Unsubscribe:\r\n <{address}>"
-    return f"{start}\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n".encode()
+    return f"{start}\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
 
 
-def date(at: datetime) -> bytes:
+def date(at: datetime) -> str:
     """Date with a numeric zone (R4)."""
-    return f"Date: {format_datetime(at)}\r\n".encode()
+    return f"Date: {format_datetime(at)}\r\n"
 
 
-def feedback_id(campaign_id: int, topic_id: int, domain: str) -> bytes:
+def feedback_id(campaign_id: int, topic_id: int, domain: str) -> str:
     """Feedback-ID: what a mailbox provider may group complaints by; nothing in it is about one person (R18)."""
     sender = re.sub(r"[^a-z0-9]", "", domain.lower())[:15].ljust(5, "0")
-    return f"Feedback-ID: c{campaign_id}:t{topic_id}:campaign:{sender}\r\n".encode()
-
-
-def message_id(secret: str, domain: str) -> str:
-    """A Message-ID that a retry repeats and nobody can guess (L9, R3); ``secret`` belongs to the delivery."""
-    local = hashlib.blake2b(secret.encode(), digest_size=16, person=b"message-id").hexdigest()
-    return f"<{local}@{domain}>"
+    return f"Feedback-ID: c{campaign_id}:t{topic_id}:campaign:{sender}\r\n"
 
 
 def boundary(secret: str) -> str:
@@ -127,10 +127,13 @@ def boundary(secret: str) -> str:
 
 def own_unsubscribe_token(data: bytes) -> str:
     """The unsubscribe token that stands in the headers of finished octets (L15). Raises InvalidToken."""
-    found = _LIST_UNSUBSCRIBE.findall(data[: data.find(b"\r\n\r\n") + 2])
-    if len(found) != 1:
+    end = data.find(b"\r\n\r\n") + 2
+    start = data.find(_LIST_UNSUBSCRIBE, 0, end)
+    found = _OWN_ADDRESS.match(data, start + len(_LIST_UNSUBSCRIBE), end) if start >= 0 else None
+    # A second header of this name would be read in ways that we can't know.
+    if found is None or data.find(_LIST_UNSUBSCRIBE, start + 1, end) >= 0:
         raise InvalidToken("The message has no List-Unsubscribe header of its own.")
-    return str(found[0], "ascii")
+    return found[1].decode("ascii")
 
 
 def _phrase(name: str) -> list[str]:
@@ -143,11 +146,11 @@ def _phrase(name: str) -> list[str]:
     return ['"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"']
 
 
-def _folded(name: str, words: list[str]) -> bytes:
+def _folded(name: str, words: list[str]) -> str:
     lines = [f"{name}:"]
     for word in words:
         # The first word stays beside the name: some readers take an empty first line for an empty header.
         if len(lines[-1]) + 1 + len(word) > LINE and not lines[-1].endswith(":"):
             lines.append("")
         lines[-1] += f" {word}"
-    return "\r\n".join(lines).encode() + CRLF
+    return CRLF.join(lines) + CRLF
