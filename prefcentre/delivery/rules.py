@@ -1,10 +1,10 @@
-"""Who may be sent to, and what an SMTP reply means for the ledger. Pure decisions; nothing here asks or changes anything."""
+"""Who may be sent to, and which state may follow which. Pure decisions; nothing here asks or changes anything."""
 
-import re
 from dataclasses import dataclass
-from datetime import timedelta
 from enum import StrEnum
+from functools import lru_cache
 
+from prefcentre.delivery.replies import Outcome, Stage, judge
 from prefcentre.reasons import BY_RANK, SUPPRESSING, Reason
 
 TYPE_CHECKING = False
@@ -106,6 +106,12 @@ def facts_of(code: int) -> Facts:
     )
 
 
+@lru_cache(maxsize=4096)
+def decide(code: int) -> Send | Skip:
+    """What ``may_send`` says of the facts behind a number; there are few of them, so each is thought about once."""
+    return may_send(facts_of(code))
+
+
 def sendable_codes() -> list[int]:
     """Every number whose facts let a mail pass."""
     return [
@@ -113,7 +119,7 @@ def sendable_codes() -> list[int]:
         for consent in CONSENT_CODES.values()
         for flags in range(1 << len(FLAGS))
         for code in (NO_SUPPRESSION | consent << CONSENT_SHIFT | flags << FLAG_SHIFT,)
-        if isinstance(may_send(facts_of(code)), Send)
+        if isinstance(decide(code), Send)
     ]
 
 
@@ -124,66 +130,10 @@ def refused_state(reason: Reason) -> str:
 
 # --- What a reply means -------------------------------------------------------------------------------------------
 
-# The wait before each further attempt. They add up to three days, after which late news only annoys (R61, D40).
-RETRY_WAITS: tuple[timedelta, ...] = (
-    timedelta(minutes=15),
-    timedelta(minutes=30),
-    timedelta(hours=1),
-    timedelta(hours=2),
-    timedelta(hours=4),
-    timedelta(hours=8),
-    timedelta(hours=12),
-    timedelta(hours=20),
-    timedelta(hours=24),
-)
-# Enhanced codes that say "this mailbox or domain does not exist" (R64); all other refusals leave the person alone.
-_DEAD_CODES = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"})
-_DEAD_TEXT = re.compile(
-    r"(user|mailbox|recipient|address|account)\b.{0,40}\b(unknown|not found|does ?n.t exist|does not exist|disabled|unavailable)"
-    r"|no such (user|mailbox|recipient|address|person)|unknown (user|mailbox|recipient)",
-    re.IGNORECASE,
-)
-_ENHANCED = re.compile(r"^([245]\.\d{1,3}\.\d{1,3})\b")
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What to write into the ledger: ``state`` is a DeliveryState's value, ``wait`` the time until the next attempt."""
-
-    state: str
-    wait: timedelta | None = None
-    dead_address: bool = False
-
 
 def after_reply(code: int, text: str, attempts: int, *, at_recipient: bool) -> Outcome:
-    """What a definite reply means (L7). ``attempts`` counts this one; ``at_recipient`` says it answered RCPT.
-
-    Any 2xx is acceptance, 4xx is tried again on a schedule of three days, 5xx never (R61, R62). An impossible reply
-    leaves the outcome unknown.
-    """
-    if 200 <= code < 300:
-        return Outcome("accepted")
-    if 400 <= code < 500:
-        wait = retry_wait(attempts)
-        return Outcome("deferred", wait) if wait else Outcome("expired")
-    if 500 <= code < 600:
-        return Outcome(
-            "failed", dead_address=is_dead_address(code, text, at_recipient=at_recipient)
-        )
-    return Outcome("unknown")
-
-
-def retry_wait(attempts: int) -> timedelta | None:
-    """How long to wait after this many attempts, or None when it is time to give up (R61)."""
-    return RETRY_WAITS[attempts - 1] if attempts <= len(RETRY_WAITS) else None
-
-
-def is_dead_address(code: int, text: str, *, at_recipient: bool) -> bool:
-    """Whether a refusal says that the address does not exist: enhanced code first, then reply code and words (R63, R64)."""
-    enhanced = _ENHANCED.match(text)
-    if enhanced:
-        return enhanced[1] in _DEAD_CODES
-    return at_recipient and code in {550, 551, 553} and bool(_DEAD_TEXT.search(text))
+    """As ``replies.judge``, for callers that do not tell the stage yet."""
+    return judge(code, text, attempts, stage=Stage.RCPT if at_recipient else Stage.DOT)
 
 
 # --- States -------------------------------------------------------------------------------------------------------

@@ -1,8 +1,6 @@
-"""Who may be sent to, one fact at a time; and what replies mean."""
+"""Who may be sent to, one fact at a time; and which state may follow which."""
 
 from dataclasses import replace
-from datetime import timedelta
-from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -10,7 +8,7 @@ from hypothesis import strategies as st
 
 from prefcentre.delivery import rules
 from prefcentre.delivery.models import DeliveryState
-from prefcentre.delivery.rules import ConsentFact, Facts, Send, Skip, after_reply, may_send
+from prefcentre.delivery.rules import ConsentFact, Facts, Send, Skip, may_send
 from prefcentre.reasons import Reason
 
 GRANTED = Facts(consent=ConsentFact.GRANTED)
@@ -142,61 +140,6 @@ def test_a_refusal_about_the_address_suppresses_and_about_the_person_skips(reaso
     assert rules.refused_state(reason) == (
         "skipped" if reason.value in about_the_person else "suppressed"
     )
-
-
-@pytest.mark.parametrize(
-    ("code", "state"),
-    [
-        (250, "accepted"),
-        (251, "accepted"),
-        (299, "accepted"),
-        (451, "deferred"),
-        (421, "deferred"),
-        (550, "failed"),
-        (599, "failed"),
-        (354, "unknown"),
-        (199, "unknown"),
-        (600, "unknown"),
-    ],
-)
-def test_a_reply_means_one_state(code: int, state: str) -> None:
-    assert after_reply(code, "", 1, at_recipient=False).state == state
-
-
-def test_retries_grow_for_three_days_and_then_stop() -> None:
-    waits = [rules.retry_wait(attempt) for attempt in range(1, 10)]
-    assert waits[0] == timedelta(minutes=15)
-    assert all(a <= b for a, b in pairwise(waits) if a and b)
-    total = sum((wait for wait in waits if wait), timedelta())
-    assert timedelta(days=2, hours=20) < total <= timedelta(days=3)
-    assert rules.retry_wait(10) is None
-    assert after_reply(451, "busy", 10, at_recipient=True).state == "expired"
-
-
-@pytest.mark.parametrize(
-    ("code", "text", "dead"),
-    [
-        (550, "5.1.1 The email account that you tried to reach does not exist", True),
-        (550, "5.1.10 RESOLVER.ADR.RecipientNotFound", True),
-        (550, "5.2.1 The email account that you tried to reach is disabled", True),
-        (556, "5.1.2 bad destination system address", True),
-        (550, "5.7.1 Message rejected as spam by content filter: no such user will like it", False),
-        (552, "5.2.2 mailbox full", False),
-        (550, "5.4.1 Recipient address rejected: Access denied", False),
-        (552, "5.3.4 message too big", False),
-        (550, "No such user here", True),
-        (550, "Requested action not taken: mailbox unavailable", True),
-        (554, "delivery error: this user doesn't have an account", False),
-        (550, "spam", False),
-        (450, "4.1.1 user unknown for now", False),
-    ],
-)
-def test_only_a_dead_address_is_called_dead(code: int, text: str, *, dead: bool) -> None:
-    assert after_reply(code, text, 1, at_recipient=True).dead_address is dead
-
-
-def test_words_at_the_final_dot_say_nothing_about_the_address() -> None:
-    assert not after_reply(550, "no such user", 1, at_recipient=False).dead_address
 
 
 ALLOWED = {
