@@ -4,10 +4,14 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --retries 10 --quiet
+PIP_FLAGS := --disable-pip-version-check --no-input --retries 10 --quiet
+PIP := $(BIN)/python -m pip $(PIP_FLAGS)
 RUNTIME := $(VENV)/.runtime.stamp
 DEVELOPMENT := $(VENV)/.development.stamp
+# Programs that the benchmarks compare us with live apart, so that nothing of theirs gets among ours.
+PEERS := $(VENV)/peers
 # `make test PYTEST_ARGS="-k unsubscribe"` passes words on to pytest.
+# `make bench BENCH_ARGS="send --processes 2"` measures one thing; benchmarks/README.md lists them.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
 
 .DEFAULT_GOAL := help
@@ -39,13 +43,13 @@ lint: venv-dev ## check format, style, types and the import contracts
 	@$(BIN)/mypy prefcentre tests scripts $(wildcard benchmarks)
 	@$(BIN)/lint-imports --no-logo
 
-bench: venv-dev system-deps ## measure sending, importing and tracking on this machine
-	$(BIN)/python -m benchmarks
+bench: venv-dev system-deps $(PEERS)/.stamp ## measure sending, importing and tracking on this machine
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 system-deps: ## install Debian's chromium and postfix for the tests, when missing
 	@bash scripts/system-deps.sh
 
-lock: ## write both lock files anew (LOCK_FLAGS=--upgrade moves every pin)
+lock: ## write the lock files anew (LOCK_FLAGS=--upgrade moves every pin)
 	PYTHON="$(PYTHON)" bash scripts/lock.sh
 
 clean: ## remove .venv and everything the tools made
@@ -66,4 +70,10 @@ $(RUNTIME): requirements.lock pyproject.toml | $(BIN)/python
 $(DEVELOPMENT): requirements-dev.lock $(RUNTIME)
 	@echo "Installing the development tools into $(VENV) ..."
 	@$(PIP) install --no-build-isolation --require-hashes --requirement requirements-dev.lock
+	@touch $@
+
+$(PEERS)/.stamp: requirements-bench.lock | $(BIN)/python
+	@echo "Installing what the benchmarks compare with into $(PEERS) ..."
+	@$(PYTHON) -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip $(PIP_FLAGS) install --require-hashes --requirement requirements-bench.lock
 	@touch $@

@@ -10,6 +10,7 @@ import signal
 import struct
 import sys
 from pathlib import Path
+from typing import cast
 
 import uvloop
 
@@ -34,9 +35,8 @@ class Conversation(asyncio.Protocol):
         self._searched = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.write(_GREETING)
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.write(_GREETING)
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data

@@ -15,12 +15,15 @@ from benchmarks import letters
 from benchmarks.machine import free_port, program
 from prefcentre import settings as configuration
 from prefcentre.addresses import parse
+from prefcentre.campaigns import service as campaigns
+from prefcentre.campaigns.service import CampaignState
 from prefcentre.consent.models import Channel, Consent, ConsentState, LawfulBasis
 from prefcentre.context import Context, open_context
 from prefcentre.preferences.models import Frequency, Preference, TrackingChoice
 from prefcentre.settings import SETTINGS_FILE
 from prefcentre.subscribers import identities, rules
 from prefcentre.subscribers.models import Subscriber, SubscriberKey
+from prefcentre.testing import RecordingSmtpServer
 
 _CHUNK = 50_000
 _NAMES = ("Ada", "Ben", "Cleo", "Dan", "Zoë", "Ивана", "Αθηνά", "José")
@@ -52,6 +55,20 @@ class Home:
         """Write a campaign and let it begin as soon as there is a worker."""
         letters.write_campaign(self.folder, slug, kind)
         self.run("campaigns", "start", slug)
+
+    def sample(self, kind: letters.Kind) -> bytes:
+        """One of the messages, as the mail server of one person gets it."""
+        slug = f"sample-{kind}"
+        letters.write_campaign(self.folder, slug, kind, letters.SAMPLE_TOPIC)
+        with RecordingSmtpServer(port=self.smtp_port) as server:
+            self.run("campaigns", "start", slug, "--wait")
+        (message,) = server.messages
+        return message.data
+
+    def state(self, slug: str) -> CampaignState:
+        """Where a campaign is in its life."""
+        with self.opened() as context, context.db.reading() as session:
+            return campaigns.get(session, slug).state
 
 
 @contextmanager
@@ -121,7 +138,16 @@ def _add_chunk(context: Context, first: int, count: int) -> None:
     ]
     # In the order of the index, which is several times as fast as at random.
     keys.sort(key=lambda row: row[2])
-    granted = (1, Channel.EMAIL.value, ConsentState.GRANTED.value, LawfulBasis.CONSENT.value)
+    granted = (
+        Channel.EMAIL.value,
+        ConsentState.GRANTED.value,
+        LawfulBasis.CONSENT.value,
+        _SINCE,
+        0,
+    )
+    # The first topic is everybody's, the second that of the one who gets a sample.
+    consents = [(number, 1, *granted) for number in ids]
+    consents += [(1, 2, *granted)] if first == 1 else []
     yes = (Frequency.ALL.value, TrackingChoice.YES.value, TrackingChoice.YES.value)
     with context.db.writing() as session:
         _insert(
@@ -136,7 +162,7 @@ def _add_chunk(context: Context, first: int, count: int) -> None:
             session,
             Consent,
             "subscriber_id topic_id channel state lawful_basis since event_seq",
-            [(number, *granted, _SINCE, 0) for number in ids],
+            consents,
         )
         _insert(
             session,

@@ -5,29 +5,31 @@ from typing import Literal
 
 Kind = Literal["plain", "rich"]
 
-SENDER = "news@mail.example.com"
-TOPIC = "product-news"
-TOPICS = f"""
+TOPIC, SAMPLE_TOPIC = "product-news", "product-test"
+TOPICS = "".join(
+    f"""
 [[topic]]
-key = "{TOPIC}"
+key = "{key}"
 name = "Product news"
 description = "New features and releases, about twice a month."
 channels = ["email"]
 lawful_basis = "consent"
 double_opt_in = true
 """
+    for key in (TOPIC, SAMPLE_TOPIC)
+)
 
-_CAMPAIGN = f"""
-topic = "{TOPIC}"
+_CAMPAIGN = """
+topic = "TOPIC"
 template = "measured"
-subject = "{{{{{{{{ subscriber.first_name }}}}}}}}, what is new for {{{{{{{{ subscriber.attributes.company }}}}}}}}"
-from = "Acme News <{SENDER}>"
+subject = "{{ subscriber.first_name }}, what is new for {{ subscriber.attributes.company }}"
+from = "Acme News <news@mail.example.com>"
 reply_to = "hello@example.com"
 
 [tracking]
 opens = true
 clicks = true
-""".replace("{{{{", "{{").replace("}}}}", "}}")
+"""
 
 _FRAME = """<!doctype html>
 <html lang="en">
@@ -88,10 +90,10 @@ _STORIES = (
 _STORY = """<h2 style="margin:24px 0 6px;font-size:20px;line-height:1.3;color:#12181f">{title}</h2>
 <p style="margin:0 0 14px">{about} We spent the winter on the things that were asked for most – and on making \
 everything else quicker. It is there for all {plan} plans from today on, without anything to install, and it works \
-without a connection, too. What you have set up so far stays as it is.</p>
+without a connection, on every machine that you use, too. What you have set up so far stays as it is.</p>
 <p style="margin:0 0 14px">Nothing changes for people who look at your pages; whoever helps you with them finds \
 the new places in the menu on the left. Should anything be missing, just reply to this mail. A person reads it, and \
-answers within a day or two; the most frequent questions and our answers to them are on the page behind the link.</p>
+answers within a day or two, and not with a ready-made text; the most frequent questions and our answers to them are on the page behind the link.</p>
 <p style="margin:0 0 14px"><a href="https://www.example.com/releases/5/{slug}" \
 style="color:#1a5fb4;font-weight:bold">Read more about it</a></p>
 """
@@ -132,7 +134,7 @@ _RICH = (
 _PLAN = "{{ subscriber.attributes.plan }}"
 
 
-def write_campaign(home: Path, slug: str, kind: Kind = "plain") -> None:
+def write_campaign(home: Path, slug: str, kind: Kind, topic: str = TOPIC) -> None:
     """Write a campaign and its frame into a home folder; ``rich`` has conditions, loops and filters."""
     frame = home / "templates" / "emails" / "measured"
     _write(frame, "body.html", _FRAME)
@@ -140,7 +142,7 @@ def write_campaign(home: Path, slug: str, kind: Kind = "plain") -> None:
     _write(frame, "template.toml", 'description = "The frame of what is measured."\n')
     folder = home / "campaigns" / slug
     words = _PERSONAL if kind == "plain" else _RICH
-    _write(folder, "campaign.toml", _CAMPAIGN)
+    _write(folder, "campaign.toml", _CAMPAIGN.replace("TOPIC", topic))
     hello = '<p style="margin:0 0 14px">Hello {{ subscriber.first_name }},</p>\n'
     _write(folder, "body.html", hello + _stories(_STORY, words))
     _write(

@@ -14,10 +14,7 @@ from benchmarks.letters import Kind
 from benchmarks.machine import Cost, Running, others_busy, running
 from benchmarks.peers import PEERS, Run
 from benchmarks.sinks import Sink, SinkKind, listening
-from prefcentre.campaigns import service as campaigns
 from prefcentre.campaigns.service import CampaignState
-from prefcentre.delivery import queries, report
-from prefcentre.delivery.worker import composer_for, recipient_of
 
 _STUCK_SECONDS = 60.0
 _LOOK_SECONDS = 0.01
@@ -53,15 +50,14 @@ class Sent:
 
 def measure(setting: Setting) -> dict[str, Any]:
     """Rounds of everything side by side; medians, and ratios within each round."""
-    octets, rounds = 0, []
+    rounds = []
     with prepared(setting) as home:
+        sample = home.sample(setting.template)
         for number in range(setting.rounds):
             slug = f"round-{number}"
             home.start_campaign(slug, setting.template)
-            sample = sample_message(home, slug)
-            octets = len(sample)
             rounds.append(_round(home, setting, slug, sample))
-    return {"setting": asdict(setting), "octets": octets, **_summed_up(rounds)}
+    return {"setting": asdict(setting), "octets": len(sample), **_summed_up(rounds)}
 
 
 @contextmanager
@@ -71,14 +67,6 @@ def prepared(setting: Setting) -> Iterator[Home]:
         url = stack.enter_context(postgres.server()) if setting.database == "postgres" else None
         more = f"smtp_connections = {setting.connections}\n"
         yield stack.enter_context(made_home(setting.messages, database_url=url, more=more))
-
-
-def sample_message(home: Home, slug: str) -> bytes:
-    """One of the messages, for its size and its words."""
-    with home.opened() as context, context.db.reading() as session:
-        composer = composer_for(session, context, campaigns.get(session, slug).id or 0)
-        person = recipient_of(queries.one_recipient(session, 1))
-        return composer.compose(person, 1, context.clock.now()).data
 
 
 def _round(home: Home, setting: Setting, slug: str, sample: bytes) -> dict[str, Any]:
@@ -178,19 +166,13 @@ def _require_life(workers: list[Running], deadline: float) -> None:
 
 def _wait_until_finished(home: Home, slug: str) -> None:
     deadline = time.monotonic() + _STUCK_SECONDS
-    with home.opened() as context:
-        while True:
-            with context.db.reading() as session:
-                state = campaigns.get(session, slug).state
-            if state == CampaignState.FINISHED:
-                return
-            assert time.monotonic() < deadline, f"“{slug}” is still {state.value}."
-            time.sleep(_LOOK_SECONDS)
+    while (state := home.state(slug)) != CampaignState.FINISHED:
+        assert time.monotonic() < deadline, f"“{slug}” is still {state.value}."
+        time.sleep(_LOOK_SECONDS)
 
 
 def _check_rows(home: Home, slug: str, messages: int) -> None:
-    with home.opened() as context, context.db.reading() as session:
-        outcomes = report.status(session, slug)["outcomes"]
+    outcomes = home.run("campaigns", "status", slug)["outcomes"]
     assert outcomes["accepted"] == messages, outcomes
 
 

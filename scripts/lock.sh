@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes requirements.lock and requirements-dev.lock anew from pyproject.toml.
+# Writes requirements.lock, requirements-dev.lock and requirements-bench.lock anew from pyproject.toml.
 # uv resolves once for every Python and platform we support; it lives in a scratch folder only.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -12,11 +12,14 @@ trap 'rm -rf "$scratch"' EXIT
 # A lock must hold for everybody: nothing of this machine's index settings may shape it.
 for name in $(env | sed -n 's/^\(UV_[A-Z_]*\)=.*/\1/p'); do unset "$name"; done
 
-compile() {
-    "$scratch/venv/bin/uv" --no-config pip compile pyproject.toml --quiet \
+resolve() {
+    "$scratch/venv/bin/uv" --no-config pip compile --quiet \
         --universal --python-version 3.11 --generate-hashes \
-        --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
-        --extra postgres --group build "$@"
+        --no-header --no-annotate --no-emit-index-url --no-emit-find-links "$@"
+}
+
+compile() {
+    resolve pyproject.toml --extra postgres --group build "$@"
 }
 
 # LOCK_FLAGS=--upgrade moves every pin; without it only what pyproject.toml asks for moves.
@@ -25,3 +28,6 @@ compile ${LOCK_FLAGS:-} --output-file requirements.lock
 # The development lock takes the runtime pins as given, so that one can be installed over the other.
 # shellcheck disable=SC2086
 compile ${LOCK_FLAGS:-} --group dev --constraints requirements.lock --output-file requirements-dev.lock
+# What the benchmarks compare us with has an environment of its own, so it need not agree with our pins.
+# shellcheck disable=SC2086
+resolve ${LOCK_FLAGS:-} --group bench --output-file requirements-bench.lock
