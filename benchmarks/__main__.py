@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import Any, get_args
 
-from benchmarks import compose, import_people, send
+from benchmarks import compose, dkim, import_people, send
 from benchmarks.letters import Kind
 from benchmarks.sinks import SinkKind
 
@@ -49,6 +49,7 @@ _KINDS: dict[
     str, tuple[Callable[[Options], dict[str, Any]], Callable[[argparse.ArgumentParser], None]]
 ] = {
     "compose": (lambda _: compose.measure(), _add_nothing),
+    "dkim": (lambda _: dkim.measure(), _add_nothing),
     "send": (_send, _add_send),
     "import": (
         lambda options: import_people.measure(options.rows, options.database_url),
