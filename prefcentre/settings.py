@@ -4,12 +4,11 @@ Values come, strongest first, from ``PREFCENTRE_*`` variables (nested names with
 (written by ``prefcentre init``, mode 600) and from ``prefcentre.toml``, both in ``PREFCENTRE_HOME``.
 """
 
-import ipaddress
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from urllib.parse import parse_qs, unquote, urlsplit
+from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
@@ -27,43 +26,34 @@ from pydantic_settings import (
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+from pydantic_settings import SettingsError as UnreadableVariable
 
+from prefcentre.accounts import (
+    SmtpAccount,
+    SmtpServer,
+    ThrottleEntry,
+    is_loopback,
+    parse_smtp_url,
+)
 from prefcentre.errors import SettingsError
+
+__all__ = [
+    "Brand",
+    "DkimKey",
+    "Settings",
+    "SmtpAccount",
+    "SmtpServer",
+    "ThrottleEntry",
+    "child_environment",
+    "is_loopback",
+    "load",
+    "move_to",
+    "parse_smtp_url",
+]
 
 SECRETS_FILE = "secrets.toml"
 SETTINGS_FILE = "prefcentre.toml"
 MIN_SECRET_LENGTH = 16
-
-
-class SmtpServer(BaseModel):
-    """Where mail is handed over, from ``smtp://``, ``smtps://`` or ``smtp+starttls://``."""
-
-    model_config = ConfigDict(frozen=True)
-
-    host: str
-    port: int
-    username: str | None = None
-    password: SecretStr | None = None
-    security: Literal["none", "starttls", "tls"] = "none"
-
-    @property
-    def is_loopback(self) -> bool:
-        """Whether the server is this machine, so that nothing crosses a network."""
-        return is_loopback(self.host)
-
-
-class SmtpAccount(BaseModel):
-    """One way out: a mail server with a name, and how much it is used."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    server: SmtpServer
-    weight: float = 1.0
-    connections: int = 20
-    messages_per_connection: int = 0
-    pipelining: bool = True
-    dsn: bool = True
 
 
 class Brand(BaseModel):
@@ -134,8 +124,20 @@ class Settings(BaseSettings):
     max_lateness: int = Field(
         3600, ge=0, description="Seconds after which an overdue campaign is held (R191)."
     )
+    processes: int | None = Field(
+        None,
+        ge=1,
+        le=64,
+        description="Sending processes. Default: one for each core, at most 4 on SQLite and 16 on PostgreSQL.",
+    )
     smtp_connections: int = Field(
-        20, ge=1, le=500, description="Open connections to the mail server."
+        20, ge=1, le=500, description="Open connections to the mail server of `smtp_url`."
+    )
+    smtp_accounts: tuple[SmtpAccount, ...] = Field(
+        (), description="Several mail servers in place of `smtp_url`, see below; JSON."
+    )
+    throttles: tuple[ThrottleEntry, ...] = Field(
+        (), description="Limits for domains, see below; JSON."
     )
     dkim_selectors: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="DKIM selectors that doctor looks up for a sender's domain."
@@ -197,6 +199,26 @@ class Settings(BaseSettings):
             raise ValueError("must be host:port, such as 127.0.0.1:8000")
         return value
 
+    @field_validator("smtp_accounts")
+    @classmethod
+    def _check_names(cls, accounts: tuple[SmtpAccount, ...]) -> tuple[SmtpAccount, ...]:
+        _refuse_twice("name", [account.name for account in accounts])
+        return accounts
+
+    @field_validator("throttles")
+    @classmethod
+    def _check_scopes(cls, throttles: tuple[ThrottleEntry, ...]) -> tuple[ThrottleEntry, ...]:
+        _refuse_twice("limit", [throttle.scope for throttle in throttles])
+        return throttles
+
+    @model_validator(mode="after")
+    def _refuse_two_ways_to_say_it(self) -> "Settings":
+        if self.smtp_url and self.smtp_accounts:
+            raise ValueError(
+                "set either smtp_url or smtp_accounts; the first account takes the place of smtp_url"
+            )
+        return self
+
     @model_validator(mode="after")
     def _resolve_paths(self) -> "Settings":
         home = self.home.expanduser().resolve()
@@ -232,18 +254,31 @@ class Settings(BaseSettings):
         )
 
     @property
-    def smtp(self) -> SmtpServer:
-        """The mail server. Raises SettingsError when none is set."""
+    def has_mail_server(self) -> bool:
+        """Whether mail can be handed to anybody."""
+        return bool(self.smtp_accounts or self.smtp_url)
+
+    @property
+    def keeps_mail_here(self) -> bool:
+        """Whether no mail server of ours is another machine, so that what DNS says need not stop anything."""
+        return not self.has_mail_server or all(one.server.is_loopback for one in self.accounts)
+
+    @property
+    def accounts(self) -> tuple[SmtpAccount, ...]:
+        """Every way out; without ``smtp_accounts`` the one of ``smtp_url``. Raises SettingsError when none is set."""
+        if self.smtp_accounts:
+            return self.smtp_accounts
         if self.smtp_url is None:
             raise SettingsError(
                 "No mail server is set. Set PREFCENTRE_SMTP_URL, such as smtp+starttls://user:password@host."
             )
-        return parse_smtp_url(self.smtp_url)
+        server = parse_smtp_url(self.smtp_url)
+        return (SmtpAccount(name="main", server=server, connections=self.smtp_connections),)
 
     @property
-    def accounts(self) -> tuple[SmtpAccount, ...]:
-        """Every way out. Raises SettingsError when none is set."""
-        return (SmtpAccount(name="main", server=self.smtp, connections=self.smtp_connections),)
+    def smtp(self) -> SmtpServer:
+        """The mail server, or the first of several. Raises SettingsError when none is set."""
+        return self.accounts[0].server
 
     @property
     def listen_host(self) -> str:
@@ -296,45 +331,13 @@ def load() -> Settings:
             for found in error.errors(include_input=False, include_url=False)
         )
         raise SettingsError(f"The settings can't be used: {problems}.") from None
+    except UnreadableVariable as error:
+        # The message names the setting and never what it holds.
+        raise SettingsError(f"A list in a variable must be JSON: {error}.") from None
     except (tomllib.TOMLDecodeError, OSError, UnicodeDecodeError) as error:
         raise SettingsError(
             f"{SETTINGS_FILE} or {SECRETS_FILE} in {_home()} can't be read: {error}."
         ) from error
-
-
-def parse_smtp_url(url: str) -> SmtpServer:
-    """Read a mail server's address. Raises ValueError in words when it is not one, or would send in the clear."""
-    parts = urlsplit(url)
-    schemes: dict[str, tuple[Literal["none", "starttls", "tls"], int]] = {
-        "smtp": ("none", 25),
-        "smtps": ("tls", 465),
-        "smtp+starttls": ("starttls", 587),
-    }
-    if parts.scheme not in schemes or not parts.hostname:
-        raise ValueError(
-            "must look like smtp+starttls://user:password@host:587, smtps://… or smtp://127.0.0.1:25"
-        )
-    security, port = schemes[parts.scheme]
-    allows_plain = parse_qs(parts.query).get("tls") == ["none"]
-    if security == "none" and not allows_plain and not is_loopback(parts.hostname):
-        raise ValueError(
-            "would send without TLS to another machine; use smtps:// or smtp+starttls://, or add ?tls=none on purpose"
-        )
-    return SmtpServer(
-        host=parts.hostname,
-        port=parts.port or port,
-        username=unquote(parts.username) if parts.username else None,
-        password=SecretStr(unquote(parts.password)) if parts.password else None,
-        security=security,
-    )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name is this machine, without asking DNS."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
 
 
 def child_environment(**extra: str) -> dict[str, str]:
@@ -350,6 +353,12 @@ def move_to(home: Path) -> None:
     for name in [name for name in os.environ if name.upper().startswith("PREFCENTRE_")]:
         del os.environ[name]
     os.environ["PREFCENTRE_HOME"] = str(home)
+
+
+def _refuse_twice(what: str, names: list[str]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"every {what} may stand here only once: {', '.join(twice)}")
 
 
 def _home() -> Path:
