@@ -10,7 +10,7 @@ from prefcentre.addresses import normal_domain
 from prefcentre.clock import Clock
 from prefcentre.dkim import rules
 from prefcentre.dkim.keys import SigningKey, read_all
-from prefcentre.dkim.rules import Relaxed, signing_domain
+from prefcentre.dkim.rules import Relaxed
 from prefcentre.errors import ContentError, SettingsError
 from prefcentre.settings import Settings
 
@@ -21,7 +21,7 @@ except ImportError:
     # It comes with an extra, which most installations do not need.
     dkimpy = None
 
-__all__ = ["MessageSigner", "Signers", "SigningKey", "keys_of", "signing_domain"]
+__all__ = ["MessageSigner", "Signers", "SigningKey", "keys_for", "keys_of"]
 
 _FOREIGN_LINE_END = re.compile(rb"(?<!\r)\n|\r(?!\n)")
 _FOREIGN_BLANK = re.compile(rb"[\x0b\x0c]")
@@ -81,7 +81,7 @@ class Signers:
         """
         if not self._signers:
             return None
-        found = signing_domain(normal_domain(domain), self._signers)
+        found = rules.signing_domain(normal_domain(domain), self._signers)
         return self._signers[found] if found else None
 
 
@@ -92,6 +92,12 @@ def keys_of(settings: Settings) -> list[SigningKey]:
             "Mail can't be signed without dkimpy. Run “pip install prefcentre[dkim]”."
         )
     return read_all(settings.dkim)
+
+
+def keys_for(keys: Sequence[SigningKey], domain: str) -> list[SigningKey]:
+    """The keys that sign mail from a domain, given as an A-label; the one that every receiver can check comes first."""
+    found = rules.signing_domain(domain, {key.domain for key in keys})
+    return [key for key in keys if key.domain == found]
 
 
 def _algorithm(key: SigningKey) -> bytes:

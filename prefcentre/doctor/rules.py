@@ -134,6 +134,29 @@ def _rsa(key: bytes) -> Verdict:
     return Verdict(good=True, message=f"a DKIM key of {bits} bits", warning=advice)
 
 
+def own_dkim(texts: Sequence[str], place: str, record: str) -> Verdict:
+    """Whether DNS holds the public half of a key that we sign with; ``record`` is what it should say at ``place``."""
+    published, wanted = dkim(texts), f"Publish “{record}” there"
+    if not published.good:
+        return Verdict(good=False, message=f"{published.message} at {place}. {wanted}")
+    found, own = tags(next(text for text in texts if "p=" in text.replace(" ", ""))), tags(record)
+    if "".join(found["p"].split()) != own["p"]:
+        message = f"the DKIM key at {place} is not the one that signs here. {wanted}"
+        return Verdict(good=False, message=message)
+    if "sha256" not in _listed(found.get("h", "sha256")):
+        message = f"the DKIM record at {place} does not allow SHA-256 (“h=”). {wanted}"
+        return Verdict(good=False, message=message)
+    if not {"*", "email"} & _listed(found.get("s", "*")):
+        message = f"the DKIM record at {place} is not for e-mail (“s=”). {wanted}"
+        return Verdict(good=False, message=message)
+    # Ed25519 stands beside RSA here, so what can be said against it alone does not matter.
+    advice = [published.warning] if own["k"] == "rsa" and published.warning else []
+    if "y" in _listed(found.get("t", "")):
+        advice.append("“t=y” asks receivers to treat the signature as a test.")
+    message = f"{published.message} at {place}, which signs here"
+    return Verdict(good=True, message=message, warning=" ".join(advice))
+
+
 def dmarc(texts: Sequence[str]) -> Dmarc | None:
     """The DMARC record among the texts of ``_dmarc.…``; None when there is none, or more than one.
 
@@ -201,6 +224,10 @@ def tags(record: str) -> dict[str, str]:
         if equals:
             found.setdefault(name.strip().lower(), value.strip())
     return found
+
+
+def _listed(value: str) -> set[str]:
+    return {part.strip().lower() for part in value.split(":")}
 
 
 def _policy(value: str | None, otherwise: str) -> str:

@@ -12,6 +12,8 @@ from prefcentre.addresses import normal_domain
 from prefcentre.campaigns import service as campaigns
 from prefcentre.clock import Clock
 from prefcentre.context import Context, open_context
+from prefcentre.dkim import service as signing
+from prefcentre.dkim.service import SigningKey
 from prefcentre.doctor import queries, rules
 from prefcentre.doctor.rules import Check, Level
 from prefcentre.doctor.world import RealWorld, World
@@ -44,14 +46,15 @@ def examine(settings: Settings, world: World, clock: Clock | None = None) -> lis
     Opens the database itself, because whether that works is one of the questions. Notes the domains whose DNS
     is in order, which lets campaigns be sent from them (R45). Never sends a mail and never raises for what it finds.
     """
-    checks = list(_settings(settings))
+    keys, about_keys = _signing_keys(settings)
+    checks = [*_settings(settings), *about_keys]
     try:
         with open_context(settings, clock) as context:
             database = list(_database(context))
             checks += [*database, *_mail_server(settings, world)]
             # What DNS says is kept in the database, so there is no point without one.
             if is_healthy(database):
-                checks += _sender_domains(context, world)
+                checks += _sender_domains(context, world, keys)
     except PrefcentreError as error:
         checks.append(Check("database", Level.ERROR, str(error)))
         checks += _mail_server(settings, world)
@@ -111,6 +114,19 @@ def _settings(settings: Settings) -> Iterator[Check]:
         )
 
 
+def _signing_keys(settings: Settings) -> tuple[list[SigningKey], list[Check]]:
+    try:
+        keys = signing.keys_of(settings)
+    except SettingsError as error:
+        # The sender refuses to start with them, so it does not matter where the mail server is.
+        return [], [Check("signing", Level.ERROR, str(error))]
+    concerns = [concern for key in keys for concern in key.concerns]
+    if keys and not concerns:
+        domains = ", ".join(dict.fromkeys(key.domain for key in keys))
+        return keys, [Check("signing", Level.OK, f"Mail from {domains} is signed here.")]
+    return keys, [Check("signing", Level.WARNING, concern) for concern in concerns]
+
+
 def _database(context: Context) -> Iterator[Check]:
     try:
         runner.require_current(context.db)
@@ -166,7 +182,7 @@ def _mail_server(settings: Settings, world: World) -> Iterator[Check]:
             )
 
 
-def _sender_domains(context: Context, world: World) -> Iterator[Check]:
+def _sender_domains(context: Context, world: World, keys: list[SigningKey]) -> Iterator[Check]:
     with context.db.reading() as session:
         known = set(queries.known_domains(session))
     domains = sorted(_domains_in_files(context.settings.campaigns_dir) | known)
@@ -178,7 +194,7 @@ def _sender_domains(context: Context, world: World) -> Iterator[Check]:
         )
     for domain in domains:
         try:
-            found = _authentication(domain, context.settings, world)
+            found = _authentication(domain, context.settings, world, keys)
         except Unavailable as error:
             yield Check(f"dns {domain}", Level.WARNING, f"{error}; what was found before stands.")
             continue
@@ -209,10 +225,13 @@ def _domains_in_files(folder: Path) -> set[str]:
     return domains
 
 
-def _authentication(domain: str, settings: Settings, world: World) -> dict[str, rules.Verdict]:
+def _authentication(
+    domain: str, settings: Settings, world: World, keys: list[SigningKey]
+) -> dict[str, rules.Verdict]:
+    own = signing.keys_for(keys, domain)
     return {
         "spf": _spf(domain, world),
-        "dkim": _dkim(domain, settings, world),
+        "dkim": _own_dkim(own, world) if own else _dkim(domain, settings, world),
         "dmarc": _dmarc(domain, world),
     }
 
@@ -242,11 +261,20 @@ def _spf_lookups(records: list[str], world: World, seen: set[str]) -> int:
     return count
 
 
+def _own_dkim(keys: list[SigningKey], world: World) -> rules.Verdict:
+    # The first one is RSA, which every receiver checks; what is wrong with the second one stops nobody.
+    first, *others = [rules.own_dkim(world.txt(key.place), key.place, key.record) for key in keys]
+    failing = [
+        f"The second signature fails: {other.message}." for other in others if not other.good
+    ]
+    return rules.Verdict(first.good, first.message, " ".join([first.warning, *failing]).strip())
+
+
 def _dkim(domain: str, settings: Settings, world: World) -> rules.Verdict:
     if not settings.dkim_selectors:
         return rules.Verdict(
             good=False,
-            message="no DKIM selector is known. Set PREFCENTRE_DKIM_SELECTORS to the one your server signs with",
+            message="no DKIM selector is known. Set PREFCENTRE_DKIM_SELECTORS to the one your server signs with, or let mail be signed here ([[dkim]])",
         )
     found = {
         selector: rules.dkim(world.txt(f"{selector}._domainkey.{domain}"))

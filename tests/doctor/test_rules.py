@@ -105,6 +105,42 @@ def test_a_key_of_512_bits_is_refused() -> None:
     assert not rules.dkim([f"v=DKIM1; p={short}"]).good
 
 
+PLACE = "s1._domainkey.mail.example.com"
+
+
+def test_the_published_half_of_our_own_key_is_known_again_however_it_is_written() -> None:
+    spaced = GOOD.replace("p=", "s=email; h=sha1:sha256; t=s; p= ").replace("IBI", "IB\tI")
+    for texts in ([GOOD], ["another text", GOOD], [spaced]):
+        found = rules.own_dkim(texts, PLACE, GOOD)
+        assert (found.good, found.warning) == (True, "")
+        assert PLACE in found.message
+
+
+@pytest.mark.parametrize(
+    ("texts", "words"),
+    [
+        ([], "no DKIM key"),
+        (["v=DKIM1; p="], "revoked"),
+        ([rsa_record(2048)], "not the one that signs here"),
+        ([f"h=sha1; {GOOD}"], "SHA-256"),
+        ([f"s=tlsrpt; {GOOD}"], "not for e-mail"),
+    ],
+)
+def test_whatever_keeps_our_signature_from_counting_is_told_with_the_record_to_publish(
+    texts: list[str], words: str
+) -> None:
+    found = rules.own_dkim(texts, PLACE, GOOD)
+    assert not found.good
+    assert words in found.message
+    assert f"“{GOOD}”" in found.message
+
+
+def test_a_record_that_is_marked_as_a_test_is_warned_of() -> None:
+    found = rules.own_dkim([f"t=y:s; {GOOD}"], PLACE, GOOD)
+    assert found.good
+    assert "t=y" in found.warning
+
+
 @pytest.mark.parametrize(
     ("record", "policy", "subdomains"),
     [

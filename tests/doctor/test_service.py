@@ -3,10 +3,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from prefcentre import settings as configuration
 from prefcentre.campaigns import service as campaigns
 from prefcentre.context import Context
+from prefcentre.dkim.service import keys_of
 from prefcentre.doctor import service
 from prefcentre.doctor.service import Check, Level, RealWorld
 from prefcentre.doctor.world import SmtpFacts
@@ -297,6 +301,84 @@ def test_a_damaged_database_is_an_error(remote: Settings, context: Context, cast
     data[-8192:] = b"\xff" * 8192
     path.write_bytes(data)
     assert the_one(remote, PaperWorld(), "database").level is Level.ERROR
+
+
+# --- mail that is signed here ----------------------------------------------------------------
+
+
+@pytest.fixture
+def signing(remote: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """The same installation, signing with two keys."""
+    monkeypatch.delenv("PREFCENTRE_DKIM_SELECTORS")
+    made = (
+        ("s1", rsa.generate_private_key(public_exponent=65537, key_size=2048)),
+        ("s2", Ed25519PrivateKey.generate()),
+    )
+    lines = []
+    for selector, key in made:
+        file = remote.home / f"{selector}.pem"
+        file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        file.chmod(0o600)
+        lines.append(
+            f'[[dkim]]\ndomain = "example.com"\nselector = "{selector}"\nkey_file = "{selector}.pem"\n'
+        )
+    with (remote.home / "prefcentre.toml").open("a") as file_of_settings:
+        file_of_settings.write("".join(lines))
+    return configuration.load()
+
+
+def published(settings: Settings) -> PaperWorld:
+    world = PaperWorld()
+    world.texts |= {key.place: [key.record] for key in keys_of(settings)}
+    return world
+
+
+def test_with_our_own_keys_in_dns_all_is_well(signing: Settings) -> None:
+    found = service.examine(signing, published(signing))
+    assert {check.level for check in found} == {Level.OK}
+    words = {check.name: check.message for check in found}
+    assert "example.com is signed here" in words["signing"]
+    assert "2048 bits at s1._domainkey.example.com" in words[f"dkim {DOMAIN}"]
+
+
+@pytest.mark.parametrize("texts", [[], [GOOD]], ids=["none", "another"])
+def test_our_own_key_missing_in_dns_or_another_there_keeps_the_domain_from_sending(
+    texts: list[str], signing: Settings, context: Context
+) -> None:
+    world = published(signing)
+    world.texts["s1._domainkey.example.com"] = texts
+    found = the_one(signing, world, "dkim")
+    assert found.level is Level.ERROR
+    assert "Publish “v=DKIM1; k=rsa; p=" in found.message
+    with context.db.reading() as session:
+        domain = campaigns.sender_domain(session, DOMAIN)
+    assert domain is not None
+    assert domain.verified_at is None
+
+
+def test_a_second_signature_that_fails_is_only_warned_of(signing: Settings) -> None:
+    world = published(signing)
+    del world.texts["s2._domainkey.example.com"]
+    found = the_one(signing, world, "dkim")
+    assert found.level is Level.WARNING
+    assert "Publish “v=DKIM1; k=ed25519; p=" in found.message
+
+
+def test_a_key_that_can_not_be_used_is_an_error_wherever_the_mail_server_is(
+    signing: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFCENTRE_SMTP_URL", "smtp://127.0.0.1:25")
+    (signing.home / "s1.pem").unlink()
+    found = the_one(configuration.load(), PaperWorld(), "signing")
+    assert found.level is Level.ERROR
+    assert "s1.pem" in found.message
+
+
+def test_a_signing_key_that_others_can_read_is_warned_of(signing: Settings) -> None:
+    (signing.home / "s2.pem").chmod(0o644)
+    found = the_one(signing, published(signing), "signing")
+    assert found.level is Level.WARNING
+    assert "chmod 600" in found.message
 
 
 # --- the real one, as far as this machine goes -----------------------------------------------
