@@ -1,4 +1,4 @@
-"""Keeps a web process and a worker process alive, and takes them with it when it ends."""
+"""Keeps a web process and the sending processes alive, and takes them with it when it ends."""
 
 import os
 import signal
@@ -22,6 +22,9 @@ _WELL_AFTER_SECONDS = 60.0
 _LOOK_EVERY_SECONDS = 0.1
 # Long enough for a worker whose mail server is slow to answer the dots that are out.
 _STOP_SECONDS = 45.0
+# SQLite lets one write at a time, so what more senders win in composing they lose in waiting for each other. A server of
+# PostgreSQL takes a hundred connections unless it is told otherwise, and a sender needs up to four.
+_MOST_ON_SQLITE, _MOST_ELSEWHERE = 4, 16
 # The last one comes when the terminal is closed; Windows does not have it.
 _STOP_SIGNALS = [
     getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)
@@ -100,16 +103,33 @@ class Supervisor:
                 process.wait()
 
 
-def children_of(parent: int) -> list[Child]:
-    """The web process and the worker of one installation; they read the same settings as we do."""
-    command = [sys.executable, "-m", "prefcentre"]
-    return [Child(name, [*command, name, "--parent", str(parent)]) for name in ("web", "worker")]
+def web_of(parent: int) -> Child:
+    """The web process of an installation; like every child it reads the same settings as we do."""
+    return Child("web", _command("web", parent))
 
 
-def run(settings: Settings, tell: Callable[[str], None]) -> None:
+def senders_of(parent: int, count: int) -> list[Child]:
+    """The sending processes of an installation."""
+    names = [f"worker {number}" for number in range(1, count + 1)] if count > 1 else ["worker"]
+    return [Child(name, _command("worker", parent)) for name in names]
+
+
+def sender_count(settings: Settings) -> int:
+    """How many processes send when nobody says it at the command line: one for each core, within limits."""
+    most = _MOST_ON_SQLITE if settings.is_sqlite else _MOST_ELSEWHERE
+    return settings.processes or min(_cores(), most)
+
+
+def run(settings: Settings, tell: Callable[[str], None], processes: int | None = None) -> None:
     """Serve pages and send mail until stopped. Raises Unavailable when the port is taken."""
     wait_for_port(settings)
-    Supervisor(children_of(os.getpid()), tell).run()
+    senders = senders_of(os.getpid(), processes or sender_count(settings))
+    Supervisor([web_of(os.getpid()), *senders], tell).run()
+
+
+def run_senders(count: int, tell: Callable[[str], None]) -> None:
+    """Send mail with so many processes until stopped."""
+    Supervisor(senders_of(os.getpid(), count), tell).run()
 
 
 def wait_for_port(
@@ -126,6 +146,18 @@ def wait_for_port(
         if time.monotonic() >= deadline:
             raise Unavailable(f"{problem} Choose another one with {choice}.")
         time.sleep(_LOOK_EVERY_SECONDS)
+
+
+def _command(name: str, parent: int) -> list[str]:
+    # With -P the current folder is not on the import path, so that a file of an operator's can't stand in for ours.
+    return [sys.executable, "-P", "-m", "prefcentre", name, "--parent", str(parent)]
+
+
+def _cores() -> int:
+    # Those that this process may use: a container is often given few of many. Only Linux says so.
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _port_problem(settings: Settings) -> str | None:

@@ -79,6 +79,8 @@ class Installation:
             "PREFCENTRE_SMTP_URL": self.smtp_url,
             "PREFCENTRE_PUBLIC_URL": self.public_url,
             "PREFCENTRE_LISTEN": f"127.0.0.1:{self.port}",
+            # The same on every machine; who wants to see several says so.
+            "PREFCENTRE_PROCESSES": "1",
             "PREFCENTRE_BRAND__NAME": "Acme",
             "PREFCENTRE_BRAND__POSTAL_ADDRESS": "Acme Ltd, 1 Example Street, 1000 Sofia",
             "PREFCENTRE_BRAND__PRIVACY_URL": "https://www.example.com/privacy",

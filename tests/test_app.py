@@ -10,7 +10,7 @@ import pytest
 
 from prefcentre import app as composition
 from prefcentre.context import Context
-from prefcentre.testing import RecordingSmtpServer
+from prefcentre.testing import Offer, RecordingSmtpServer
 from tests.installation import Installation, eventually, installation, request
 
 
@@ -110,6 +110,69 @@ def test_two_cannot_serve_at_one_port(site: Installation) -> None:
     assert "PREFCENTRE_LISTEN" in site.refused("run")
     assert request(f"{site.public_url}/readyz").status == 200
     assert site.stop(process) == 0
+
+
+# --- several senders ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def several(site: Installation) -> Installation:
+    """An installation with two sending processes."""
+    site.more["PREFCENTRE_PROCESSES"] = "2"
+    return site
+
+
+def senders(pid: int) -> list[int]:
+    """The sending processes below a supervisor."""
+    return [child for child in children(pid) if " worker " in command_of(child)]
+
+
+def test_run_keeps_as_many_senders_as_asked_for(several: Installation) -> None:
+    process = several.serve()
+    assert len(senders(process.pid)) == 2
+    family = all_below(process.pid)
+    assert several.stop(process) == 0
+    assert all(map(is_gone, family))
+    assert several.said().count('"worker_stopped"') == 2
+
+
+def test_a_sender_that_died_is_started_again_and_the_others_go_on(several: Installation) -> None:
+    process = several.start("worker")
+    eventually(lambda: several.said().count('"worker_started"') == 2)
+    first, second = senders(process.pid)
+    os.kill(first, signal.SIGKILL)
+    eventually(lambda: "The worker 1 process ended (signal 9)" in several.said())
+    eventually(lambda: several.said().count('"worker_started"') == 3)
+    assert second in senders(process.pid)
+    assert several.stop(process) == 0
+
+
+def test_all_senders_end_at_once_when_the_first_process_is_killed(several: Installation) -> None:
+    process = several.start("worker", "--processes", "3")
+    eventually(lambda: several.said().count('"worker_started"') == 3)
+    family = all_below(process.pid)
+    assert len(family) == 3
+    process.kill()
+    process.wait()
+    eventually(lambda: all(map(is_gone, family)))
+
+
+def test_mails_at_their_dot_are_ended_before_the_senders_are(tmp_path: Path) -> None:
+    with (
+        RecordingSmtpServer(offer=Offer(reply_delay=0.5)) as smtpd,
+        installation(tmp_path / "site", smtpd.url, in_process=True) as site,
+    ):
+        site.set_up()
+        people = [f"person{number}@example.org" for number in range(400)]
+        site.add_people(*people, header="email", topic="product-news")
+        site.write_campaign("spring")
+        site.ask("campaigns", "start", "spring")
+        process = site.start("worker", "--processes", "2")
+        smtpd.wait_for(30)
+        assert site.stop(process) == 0
+        outcomes = {name: n for name, n in site.status("spring")["outcomes"].items() if n}
+        assert outcomes.keys() == {"accepted", "pending"}
+        assert outcomes["accepted"] == len(smtpd.messages)
 
 
 def test_a_worker_alone_ends_when_asked(site: Installation) -> None:

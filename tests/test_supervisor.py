@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from prefcentre import supervisor as supervisors
 from prefcentre.errors import Unavailable
 from prefcentre.settings import Settings
-from prefcentre.supervisor import Child, Supervisor, children_of, wait_for_port
+from prefcentre.supervisor import Child, Supervisor, sender_count, senders_of, wait_for_port, web_of
 
 PATIENCE_SECONDS = 20.0
 
@@ -167,13 +168,50 @@ def test_a_child_whose_parent_is_gone_already_does_not_start(notes: Path) -> Non
     assert lines(notes) == []
 
 
-def test_an_installation_is_a_web_process_and_a_worker_that_know_their_parent() -> None:
-    found = children_of(77)
-    assert [child.name for child in found] == ["web", "worker"]
-    assert [list(child.argv[3:]) for child in found] == [
+def test_an_installation_is_a_web_process_and_senders_that_know_their_parent() -> None:
+    found = [web_of(77), *senders_of(77, 2)]
+    assert [child.name for child in found] == ["web", "worker 1", "worker 2"]
+    assert [list(child.argv[-3:]) for child in found] == [
         ["web", "--parent", "77"],
         ["worker", "--parent", "77"],
+        ["worker", "--parent", "77"],
     ]
+    assert [child.name for child in senders_of(77, 1)] == ["worker"]
+
+
+def test_a_child_takes_no_code_from_the_current_folder(tmp_path: Path) -> None:
+    (tmp_path / "prefcentre.py").write_text("raise SystemExit(9)")
+    *command, _, _ = senders_of(os.getpid(), 1)[0].argv
+    done = subprocess.run([*command, "--help"], cwd=tmp_path, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("cores", "url", "asked", "count"),
+    [
+        (1, "sqlite:///a.db", None, 1),
+        (2, "sqlite:///a.db", None, 2),
+        (64, "sqlite:///a.db", None, 4),
+        (64, "sqlite:///a.db", 7, 7),
+        (1, "sqlite:///a.db", 2, 2),
+        (8, "postgresql://host/a", None, 8),
+        (64, "postgresql://host/a", None, 16),
+    ],
+)
+def test_there_is_a_sender_for_each_core_unless_somebody_knows_better(
+    cores: int, url: str, asked: int | None, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisors, "_cores", lambda: cores)
+    assert sender_count(Settings(database_url=url, processes=asked)) == count
+
+
+def test_only_the_cores_that_we_may_use_count() -> None:
+    allowed = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(allowed)})
+        assert sender_count(Settings()) == 1
+    finally:
+        os.sched_setaffinity(0, allowed)
 
 
 # --- the port -------------------------------------------------------------------------------

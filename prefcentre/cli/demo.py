@@ -86,6 +86,7 @@ def _write_settings(folder: Path, listen: str, inbox: Path, smtp_port: int | Non
     document["demo"] = True
     document["demo_inbox"] = str(inbox)
     document["listen"] = listen
+    document["processes"] = 1
     document["public_url"] = f"http://{shown}:{port}"
     if smtp_port is not None:
         document["smtp_url"] = f"smtp://127.0.0.1:{smtp_port}"

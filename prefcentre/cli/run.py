@@ -14,13 +14,21 @@ ParentOption = Annotated[
 ]
 
 
-def run() -> None:
+ProcessesOption = Annotated[
+    int | None,
+    typer.Option(
+        "--processes", min=1, max=64, help="How many processes send. Default: one for each core."
+    ),
+]
+
+
+def run(*, processes: ProcessesOption = None) -> None:
     """Serve pages and send mail. Ctrl-C ends it."""
     from prefcentre import supervisor
 
     with _ready() as context:
         found = context.settings
-    supervisor.run(found, lambda text: err.print(text, markup=False))
+    supervisor.run(found, _tell, processes)
 
 
 def web(*, parent: ParentOption = None) -> None:
@@ -41,14 +49,32 @@ def web(*, parent: ParentOption = None) -> None:
         app.serve_web(found)
 
 
-def worker(*, parent: ParentOption = None) -> None:
+def worker(*, processes: ProcessesOption = None, parent: ParentOption = None) -> None:
     """Send mail only."""
+    from prefcentre import supervisor
+
+    if parent is not None:
+        _send(parent)
+        return
+    with _ready() as context:
+        count = processes or supervisor.sender_count(context.settings)
+    if count > 1:
+        supervisor.run_senders(count, _tell)
+    else:
+        _send()
+
+
+def _send(parent: int | None = None) -> None:
     from prefcentre import app
 
     if parent is not None:
         app.die_with(parent)
     with _ready() as context:
         app.run_worker(context)
+
+
+def _tell(text: str) -> None:
+    err.print(text, markup=False)
 
 
 @contextmanager
