@@ -7,17 +7,18 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Concatenate, ParamSpec, TypeVar
+from contextlib import AbstractContextManager
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 import structlog
 from sqlmodel import Session
 
+from prefcentre import failpoints
 from prefcentre.context import Context
 from prefcentre.delivery import ledger
 from prefcentre.delivery.ledger import Claimed, Result, Verdict
 from prefcentre.delivery.models import DeliveryState
-from prefcentre.delivery.transports.smtp import Connection
+from prefcentre.failpoints import Failpoint
 
 # A dot leaves within this time of its gate or not at all, because an opt-out waits two seconds for dots on their way.
 DOT_LIMIT_SECONDS = 1.5
@@ -28,21 +29,13 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-@dataclass(slots=True)
-class _Asking:
-    """A message that waits at its final dot."""
-
-    claimed: Claimed
-    connection: Connection
-    verdict: "asyncio.Future[Verdict]"
-
-
 class Store:
-    """The database, on a thread of its own, one transaction after another."""
+    """The database on two threads: one writes, one transaction after another, and one looks meanwhile."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="ledger")
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="ledger-reader")
 
     async def do(
         self, use_case: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs
@@ -50,14 +43,48 @@ class Store:
         """Run a use case in one transaction. Raises what it raises; Unavailable when the database is away."""
 
         def transaction() -> T:
-            with self._context.db.writing() as session:
-                return use_case(session, *args, **kwargs)
+            return _within(self._context.db.writing(), use_case, *args, **kwargs)
 
-        return await asyncio.get_running_loop().run_in_executor(self._thread, transaction)
+        return await asyncio.get_running_loop().run_in_executor(self._writer, transaction)
+
+    async def look(
+        self, use_case: Callable[Concatenate[Session, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run a use case that only reads; it waits for nobody and nobody waits for it."""
+
+        def reading() -> T:
+            return _within(self._context.db.reading(), use_case, *args, **kwargs)
+
+        return await asyncio.get_running_loop().run_in_executor(self._reader, reading)
 
     def close(self) -> None:
-        """End the thread."""
-        self._thread.shutdown()
+        """End the threads."""
+        self._writer.shutdown()
+        self._reader.shutdown()
+
+
+def _within(
+    opened: AbstractContextManager[Session],
+    use_case: Callable[Concatenate[Session, P], T],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> T:
+    with opened as session:
+        return use_case(session, *args, **kwargs)
+
+
+class AtTheDot(Protocol):
+    """A message that waits at its final dot."""
+
+    @property
+    def asking(self) -> Claimed:
+        """Who it is for."""
+
+    def open(self) -> bool:
+        """The gate is open: send the dot now. False when the connection is broken, and nothing was sent."""
+
+    def turn_away(self, verdict: Verdict) -> None:
+        """Take the message back."""
 
 
 class Gate:
@@ -68,19 +95,17 @@ class Gate:
     ) -> None:
         self._store, self._context, self._worker_id = store, context, worker_id
         self._on_idle = on_idle
-        self._asking: list[_Asking] = []
+        self._waiting: list[AtTheDot] = []
         self._results: list[Result] = []
         self._wake = asyncio.Event()
         self._busy = False
         self._idle = asyncio.Event()
         self.recorded = 0
 
-    async def ask(self, claimed: Claimed, connection: Connection) -> Verdict:
-        """Wait for the decision. When it is OPEN the dot has been sent already."""
-        asking = _Asking(claimed, connection, asyncio.get_running_loop().create_future())
-        self._asking.append(asking)
+    def ask(self, waiting: AtTheDot) -> None:
+        """Decide about this message with the next group; it is told by ``open`` or ``turn_away``."""
+        self._waiting.append(waiting)
         self._wake.set()
-        return await asking.verdict
 
     def tell(self, result: Result) -> None:
         """Record a result with the next group, soon."""
@@ -90,7 +115,7 @@ class Gate:
     @property
     def is_idle(self) -> bool:
         """Whether nobody waits and everything is written."""
-        return not (self._asking or self._results or self._busy)
+        return not (self._waiting or self._results or self._busy)
 
     async def drained(self) -> None:
         """Wait until nobody waits and everything is written."""
@@ -102,27 +127,27 @@ class Gate:
         """Take groups through until cancelled."""
         while True:
             await self._wake.wait()
-            if not self._asking:
+            if not self._waiting:
                 # Results alone are in no hurry; in a moment there may be company to share the sync with.
                 await asyncio.sleep(RESULT_WAIT_SECONDS)
             self._wake.clear()
             await self._take_through()
 
     async def _take_through(self) -> None:
-        asking, self._asking = self._asking, []
+        waiting, self._waiting = self._waiting, []
         results, self._results = self._results, []
         self._busy = True
         try:
-            claimed = [asked.claimed for asked in asking]
-            verdicts, opened_at = await self._store.do(self._pass, claimed, results)
+            asking = [passenger.asking for passenger in waiting]
+            verdicts, opened_at = await self._store.do(self._pass, asking, results)
         # Whatever it was, the gate must go on for everybody else, and nobody may wait at a dot for ever.
         except Exception as error:
-            log.exception("gate_failed", waiting=len(asking), results=len(results), why=str(error))
-            self._turn_back(asking, results)
+            log.exception("gate_failed", waiting=len(waiting), results=len(results), why=str(error))
+            self._turn_back(waiting, results)
             await asyncio.sleep(RETRY_SECONDS)
         else:
             self.recorded += len(results)
-            self._open(asking, verdicts, opened_at)
+            self._open(waiting, verdicts, opened_at)
         finally:
             self._busy = False
         if self.is_idle:
@@ -130,45 +155,51 @@ class Gate:
             self._on_idle()
 
     def _pass(
-        self, session: Session, claimed: list[Claimed], results: list[Result]
+        self, session: Session, asking: list[Claimed], results: list[Result]
     ) -> tuple[dict[tuple[int, int], Verdict], float]:
-        verdicts = ledger.pass_gate(session, self._context, self._worker_id, claimed, results)
+        verdicts = ledger.pass_gate(session, self._context, self._worker_id, asking, results)
         # Taken before the commit, so that the time a dot may take is never overestimated.
         return verdicts, time.monotonic()
 
     def _open(
-        self, asking: list[_Asking], verdicts: dict[tuple[int, int], Verdict], opened_at: float
+        self,
+        waiting: list[AtTheDot],
+        verdicts: dict[tuple[int, int], Verdict],
+        opened_at: float,
     ) -> None:
+        failpoints.reach(Failpoint.GATE_COMMITTED)
+        turned_away: list[tuple[AtTheDot, Verdict]] = []
         # Dots come first, before anything else happens in this process (design §12).
-        for asked in asking:
-            verdict = verdicts[asked.claimed.campaign_id, asked.claimed.id]
-            if verdict is Verdict.OPEN and not self._send_dot(asked, opened_at):
+        for passenger in waiting:
+            claimed = passenger.asking
+            verdict = verdicts[claimed.campaign_id, claimed.id]
+            if verdict is Verdict.OPEN and not self._send_dot(passenger, opened_at):
                 verdict = Verdict.LOST
             if verdict is not Verdict.OPEN:
-                asked.connection.abort()
-            if not asked.verdict.done():
-                asked.verdict.set_result(verdict)
+                turned_away.append((passenger, verdict))
+        failpoints.reach(Failpoint.DOTS_SENT)
+        for passenger, verdict in turned_away:
+            passenger.turn_away(verdict)
 
-    def _send_dot(self, asked: _Asking, opened_at: float) -> bool:
+    def _send_dot(self, passenger: AtTheDot, opened_at: float) -> bool:
         # A process that was stopped for too long after the gate must keep its dots to itself.
         in_time = time.monotonic() - opened_at <= DOT_LIMIT_SECONDS
-        if in_time and asked.connection.dot():
+        if in_time and passenger.open():
+            failpoints.reach(Failpoint.FIRST_DOT)
             return True
-        self.tell(_back(asked.claimed, DeliveryState.HANDING_OFF))
+        self.tell(_back(passenger.asking, DeliveryState.HANDING_OFF))
         return False
 
-    def _turn_back(self, asking: list[_Asking], results: list[Result]) -> None:
+    def _turn_back(self, waiting: list[AtTheDot], results: list[Result]) -> None:
         # Whether the transaction was written is not known, but no dot was sent: whichever state the row is in, it may
         # start again. Results are compared and set, so recording them twice does no harm.
         self._results[:0] = results
         # Also when nobody waits at a dot: results that nobody comes back to would keep a campaign from ever ending.
         self._wake.set()
-        for asked in asking:
-            asked.connection.abort()
-            self.tell(_back(asked.claimed, DeliveryState.CLAIMED))
-            self.tell(_back(asked.claimed, DeliveryState.HANDING_OFF))
-            if not asked.verdict.done():
-                asked.verdict.set_result(Verdict.LOST)
+        for passenger in waiting:
+            self.tell(_back(passenger.asking, DeliveryState.CLAIMED))
+            self.tell(_back(passenger.asking, DeliveryState.HANDING_OFF))
+            passenger.turn_away(Verdict.LOST)
 
 
 def _back(claimed: Claimed, before: DeliveryState) -> Result:

@@ -15,7 +15,7 @@ from prefcentre.context import Context
 from prefcentre.delivery import queries
 from prefcentre.delivery.audience import Plan, plan, sendable
 from prefcentre.delivery.facts import Question
-from prefcentre.delivery.worker import recipient_of
+from prefcentre.delivery.filling import recipient_of
 from prefcentre.errors import Refused
 from prefcentre.messages import service as messages
 from prefcentre.messages.service import Compiled, Finding, Recipient

@@ -6,8 +6,8 @@ Part of the delivery service; ``service`` offers these functions to other packag
 import os
 import socket
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -15,20 +15,25 @@ from typing import Any
 
 from sqlmodel import Session
 
+from prefcentre import failpoints
 from prefcentre.campaigns import service as campaigns
 from prefcentre.campaigns.service import Campaign, CampaignState
 from prefcentre.consent import service as consent
 from prefcentre.context import Context
 from prefcentre.db import lock_keys
-from prefcentre.delivery import presence, queries, rules
+from prefcentre.delivery import gate_queries, presence, queries, rules
 from prefcentre.delivery.facts import Question
 from prefcentre.delivery.models import DeliveryState, Worker
 from prefcentre.errors import NotFound
+from prefcentre.failpoints import Failpoint
 from prefcentre.reasons import Reason
 from prefcentre.suppression import service as suppression
 
 LEASE = timedelta(seconds=15)
 _SMTP_TEXT_LENGTH = 500
+# One number only lets a mail pass (a test says so), which makes it cheap to ask for.
+(_SENDABLE,) = rules.sendable_codes()
+_OR_UNKNOWN = DeliveryState.UNKNOWN.value
 
 
 class Verdict(StrEnum):
@@ -42,13 +47,14 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A row this worker holds, with what composing needs."""
+    """A row this worker holds, with what composing needs and what the gate asks."""
 
     campaign_id: int
     id: int
     key: bytes
     attempts: int
-    person: Any
+    person: Sequence[Any]
+    question: Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +76,7 @@ class Result:
 def sign_in(session: Session, context: Context) -> int:
     """Enter this process as a worker; returns its id, which no other process ever had."""
     now = context.clock.now()
-    return presence.add_worker(
+    worker_id = presence.add_worker(
         session,
         Worker(
             host=_host(),
@@ -80,6 +86,8 @@ def sign_in(session: Session, context: Context) -> int:
             alive_until=now + LEASE,
         ),
     )
+    failpoints.reach(Failpoint.SIGNED_IN)
+    return worker_id
 
 
 def keep_alive(session: Session, context: Context, worker_id: int) -> bool:
@@ -89,6 +97,7 @@ def keep_alive(session: Session, context: Context, worker_id: int) -> bool:
 
 def sign_out(session: Session, context: Context, worker_id: int) -> None:
     """Leave, giving back what was claimed and not handed over."""
+    failpoints.reach(Failpoint.SIGNING_OUT)
     _bury(session, worker_id, context.clock.now())
 
 
@@ -104,6 +113,7 @@ def recover(session: Session, context: Context) -> dict[str, int]:
     Claimed rows start again: no dot was sent. Rows at the dot become unknown, and are never sent again by themselves.
     A dead process of this machine is noticed at once, one elsewhere when its lease has run out (design §12).
     """
+    failpoints.reach(Failpoint.RECOVERY_BEGINS)
     now = context.clock.now()
     dead = [worker.id for worker in presence.open_workers(session) if _is_dead(worker, now)]
     counts = {"workers": 0, "pending": 0, "unknown": 0}
@@ -116,37 +126,47 @@ def recover(session: Session, context: Context) -> dict[str, int]:
                 "unknown": counts["unknown"] + unknown,
             }
     counts["woken"] = queries.wake_deferred(session, now)
+    failpoints.reach(Failpoint.RECOVERY_ENDS)
     return counts
 
 
-def claim(
-    session: Session, context: Context, worker_id: int, campaign_id: int, limit: int
-) -> list[Claimed]:
-    """Take up to ``limit`` recipients of one campaign, and refuse at once those who may not be sent to any more.
-
-    The gate asks again before each final dot; asking here as well keeps refusals there rare.
-    """
+def claim(session: Session, worker_id: int, campaign_id: int, limit: int) -> list[int]:
+    """Take up to ``limit`` recipients of one campaign; returns their numbers. ``look`` says who they are."""
+    failpoints.reach(Failpoint.CLAIM_BEGINS)
     campaign = campaigns.by_id(session, campaign_id)
     if campaign is None or campaign.state != CampaignState.SENDING:
         return []
-    ids = queries.claim(session, campaign_id, worker_id, limit)
-    if not ids:
-        return []
-    now = context.clock.now()
-    refused = _refusals(session, question_of(session, context, campaign), ids)
-    queries.transition(
-        session,
-        [
-            _change(
-                Result(campaign_id, id_, b"", DeliveryState.CLAIMED, _state(reason), reason),
-                worker_id,
-                now,
-            )
-            for id_, reason in refused.items()
-        ],
-    )
-    rows = queries.recipients(session, campaign_id, [id_ for id_ in ids if id_ not in refused])
-    return [Claimed(campaign_id, row.id, row.key, row.attempts, row) for row in rows]
+    ids = gate_queries.claim(session, campaign_id, worker_id, limit)
+    failpoints.reach(Failpoint.CLAIMED)
+    return ids
+
+
+def look(
+    session: Session, context: Context, campaign_id: int, ids: Sequence[int]
+) -> tuple[list[Claimed], list[Result]]:
+    """Who the claimed recipients are, and the refusals of those who may not be sent to any more. Writes nothing.
+
+    The gate asks again before each final dot; asking here as well keeps refusals there rare. It looks outside the
+    transaction that claimed, so that nobody waits for it.
+    """
+    campaign = campaigns.by_id(session, campaign_id)
+    if campaign is None:
+        return [], []
+    question = question_of(session, context, campaign)
+    claimed: list[Claimed] = []
+    refused = dict.fromkeys(ids, Reason.ERASED)
+    for row in gate_queries.look(session, question, ids):
+        id_, code, attempts, key = row[:4]
+        decision = rules.decide(code)
+        if isinstance(decision, rules.Skip):
+            refused[id_] = decision.reason
+        else:
+            del refused[id_]
+            claimed.append(Claimed(campaign_id, id_, bytes.fromhex(key), attempts, row, question))
+    return claimed, [
+        Result(campaign_id, id_, b"", DeliveryState.CLAIMED, _state(reason), reason)
+        for id_, reason in refused.items()
+    ]
 
 
 def release(session: Session, worker_id: int, campaign_id: int) -> int:
@@ -166,6 +186,7 @@ def pass_gate(
     Takes the same locks as an opt-out, and re-reads consent, suppression, pause, frequency, address and campaign state
     after that, so an opt-out that was answered before this began is always seen (design §6.5, L3–L5).
     """
+    failpoints.reach(Failpoint.GATE_BEGINS)
     by_campaign: dict[int, list[Claimed]] = defaultdict(list)
     for claimed in asking:
         by_campaign[claimed.campaign_id].append(claimed)
@@ -176,12 +197,18 @@ def pass_gate(
         session, [*(claimed.key for claimed in asking), *dead], shared_names=["domains", *names]
     )
     record(session, context, worker_id, results)
+    failpoints.reach(Failpoint.GATE_RESULTS)
     verdicts: dict[tuple[int, int], Verdict] = {}
     for campaign_id, waiting in by_campaign.items():
-        opened = _decide(
-            session, context, worker_id, campaign_id, [claimed.id for claimed in waiting]
-        )
-        verdicts |= {(campaign_id, id_): verdict for id_, verdict in opened.items()}
+        question = replace(waiting[0].question, at=context.clock.now())
+        ids = [claimed.id for claimed in waiting]
+        opened = gate_queries.open_gate(session, question, _SENDABLE, ids, worker_id)
+        for id_ in opened:
+            verdicts[campaign_id, id_] = Verdict.OPEN
+        if len(opened) < len(ids):
+            rest = set(ids).difference(opened)
+            verdicts |= _turn_away(session, context, worker_id, question, sorted(rest))
+    failpoints.reach(Failpoint.GATE_WRITTEN)
     return verdicts
 
 
@@ -192,7 +219,8 @@ def record(session: Session, context: Context, worker_id: int, results: Iterable
     """
     now = context.clock.now()
     results = list(results)
-    queries.transition(session, [_change(result, worker_id, now) for result in results])
+    changes = [_change(result, worker_id, now) for result in results]
+    gate_queries.transition(session, worker_id, now, changes)
     for result in results:
         if result.dead_address:
             suppression.suppress(
@@ -217,11 +245,16 @@ def question_of(session: Session, context: Context, campaign: Campaign) -> Quest
     )
 
 
-def _decide(
-    session: Session, context: Context, worker_id: int, campaign_id: int, ids: Sequence[int]
-) -> dict[int, Verdict]:
+def _turn_away(
+    session: Session,
+    context: Context,
+    worker_id: int,
+    question: Question,
+    ids: Sequence[int],
+) -> dict[tuple[int, int], Verdict]:
+    """Write down why these may not pass; a row that is not this worker's any more is left alone."""
+    campaign_id = question.campaign_id
     campaign = campaigns.by_id(session, campaign_id)
-    now = context.clock.now()
     if campaign is None:
         raise NotFound(f"Campaign {campaign_id} is gone.")
     if campaign.state != CampaignState.SENDING:
@@ -230,52 +263,23 @@ def _decide(
             if campaign.state == CampaignState.CANCELLED
             else DeliveryState.PENDING
         )
-        _finish(session, worker_id, campaign_id, dict.fromkeys(ids, (stopped, None)), now)
-        return dict.fromkeys(ids, Verdict.STOPPED)
-    refused = _refusals(session, question_of(session, context, campaign), ids)
-    _finish(
-        session,
-        worker_id,
-        campaign_id,
-        {id_: (_state(why), why) for id_, why in refused.items()},
-        now,
-    )
-    opened = queries.open_gate(
-        session, campaign_id, [id_ for id_ in ids if id_ not in refused], worker_id, now
-    )
-    return {
-        id_: Verdict.REFUSED if id_ in refused else Verdict.OPEN if id_ in opened else Verdict.LOST
-        for id_ in ids
-    }
-
-
-def _refusals(session: Session, question: Question, ids: Sequence[int]) -> dict[int, Reason]:
-    codes = queries.codes(session, question, ids)
-    refused: dict[int, Reason] = {}
+        found = [Result(campaign_id, id_, b"", DeliveryState.CLAIMED, stopped) for id_ in ids]
+        record(session, context, worker_id, found)
+        return {(campaign_id, id_): Verdict.STOPPED for id_ in ids}
+    codes = gate_queries.codes(session, question, ids)
+    verdicts = {(campaign_id, id_): Verdict.LOST for id_ in ids}
+    refused: list[Result] = []
     for id_ in ids:
         # A person whose row is gone was erased after the audience was made.
-        decision = (
-            rules.may_send(rules.facts_of(codes[id_]))
-            if id_ in codes
-            else rules.Skip(Reason.ERASED)
-        )
+        decision = rules.decide(codes[id_]) if id_ in codes else rules.Skip(Reason.ERASED)
         if isinstance(decision, rules.Skip):
-            refused[id_] = decision.reason
-    return refused
-
-
-def _finish(
-    session: Session,
-    worker_id: int,
-    campaign_id: int,
-    states: Mapping[int, tuple[DeliveryState, Reason | None]],
-    now: datetime,
-) -> None:
-    changes = [
-        _change(Result(campaign_id, id_, b"", DeliveryState.CLAIMED, state, reason), worker_id, now)
-        for id_, (state, reason) in states.items()
-    ]
-    queries.transition(session, changes)
+            reason = decision.reason
+            refused.append(
+                Result(campaign_id, id_, b"", DeliveryState.CLAIMED, _state(reason), reason)
+            )
+            verdicts[campaign_id, id_] = Verdict.REFUSED
+    record(session, context, worker_id, refused)
+    return verdicts
 
 
 def _state(reason: Reason) -> DeliveryState:
@@ -284,35 +288,30 @@ def _state(reason: Reason) -> DeliveryState:
 
 def _change(result: Result, worker_id: int, now: datetime) -> dict[str, Any]:
     # The gate counts an attempt when it opens; a refusal before the dot by the server is an attempt as well.
-    spoke = result.before == DeliveryState.CLAIMED and result.code is not None
-    holds_on = result.state in {
-        DeliveryState.HANDING_OFF,
-        DeliveryState.UNKNOWN,
-        DeliveryState.CLAIMED,
-    }
+    spoke = result.before is DeliveryState.CLAIMED and result.code is not None
+    before = result.before
     return {
         "b_campaign": result.campaign_id,
         "b_id": result.id,
-        "b_worker": worker_id,
-        "b_before": result.before,
-        "b_or": DeliveryState.UNKNOWN
-        if result.before == DeliveryState.HANDING_OFF
-        else result.before,
-        "b_state": result.state,
-        "b_reason": result.reason,
+        "b_before": before.value,
+        "b_or": _OR_UNKNOWN if before is DeliveryState.HANDING_OFF else before.value,
+        "b_state": result.state.value,
+        "b_reason": result.reason.value if result.reason else None,
         "b_not_before": now + result.wait if result.wait else None,
         "b_attempt": int(spoke),
         "b_code": result.code,
         "b_text": result.text[:_SMTP_TEXT_LENGTH] if result.text else None,
-        "b_keep": worker_id if holds_on else None,
-        "b_at": now,
+        # Only an unknown keeps its worker, whose answer may still come.
+        "b_keep": worker_id if result.state is DeliveryState.UNKNOWN else None,
     }
 
 
 def _bury(session: Session, worker_id: int, now: datetime) -> tuple[int, int]:
     if not presence.end_worker(session, worker_id, now):
         return 0, 0
-    return queries.give_back(session, worker_id), queries.orphan(session, worker_id, now)
+    given_back = queries.give_back(session, worker_id)
+    failpoints.reach(Failpoint.RECOVERY_PENDING)
+    return given_back, queries.orphan(session, worker_id, now)
 
 
 def _is_dead(worker: Worker, now: datetime) -> bool:

@@ -1,8 +1,10 @@
-"""Every statement about the ledger but those about an audience, which are in ``audience_queries``."""
+"""Every statement about the ledger but those about an audience and those of the sender's inner loop.
 
-from collections.abc import Mapping, Sequence
+They are in ``audience_queries`` and ``gate_queries``.
+"""
+
+from collections.abc import Sequence
 from datetime import datetime
-from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,7 +12,6 @@ from sqlmodel import Session, col
 
 from prefcentre.campaigns.models import Campaign, CampaignState
 from prefcentre.consent.models import ConsentEvent
-from prefcentre.db import is_sqlite
 from prefcentre.delivery import facts
 from prefcentre.delivery.facts import Question
 from prefcentre.delivery.models import Delivery, DeliveryState
@@ -34,74 +35,6 @@ def campaigns_to_send(session: Session) -> list[int]:
     return [row.id for row in rows]
 
 
-def claim(session: Session, campaign_id: int, worker_id: int, limit: int) -> list[int]:
-    """Take up to ``limit`` pending rows for a worker; returns their ids in order.
-
-    One conditional update, so two workers can never take the same row; on PostgreSQL rows that another one is just
-    taking are stepped over instead of waited for.
-    """
-    waiting = (
-        sa.select(col(Delivery.id))
-        .where(col(Delivery.campaign_id) == campaign_id, _is(DeliveryState.PENDING))
-        .order_by(col(Delivery.id))
-        .limit(limit)
-    )
-    if not is_sqlite(session):
-        waiting = waiting.with_for_update(skip_locked=True)
-    taken = session.execute(
-        sa.update(DELIVERY)
-        .where(
-            DELIVERY.c.campaign_id == campaign_id,
-            DELIVERY.c.id.in_(waiting.scalar_subquery()),
-            _is(DeliveryState.PENDING),
-        )
-        .values(state=DeliveryState.CLAIMED, worker_id=worker_id)
-        .returning(DELIVERY.c.id)
-    )
-    return sorted(row.id for row in taken)
-
-
-def codes(session: Session, question: Question, ids: Sequence[int]) -> dict[int, int]:
-    """The present facts behind rows of one campaign, by id; a person who is gone is missing."""
-    rows = session.connection().execute(_codes(), question.values(b_ids=list(ids)))
-    return dict(rows.all())
-
-
-@cache
-def _codes() -> sa.Select[Any]:
-    return facts.delivery_facts().where(col(Delivery.id).in_(sa.bindparam("b_ids", expanding=True)))
-
-
-def recipients(session: Session, campaign_id: int, ids: Sequence[int]) -> list[Any]:
-    """What composing needs about claimed rows: delivery id, attempts, key, the person's fields and tracking choices."""
-    values = {"b_campaign": campaign_id, "b_ids": list(ids)}
-    return list(session.connection().execute(_recipients(), values))
-
-
-@cache
-def _recipients() -> sa.Select[Any]:
-    columns: list[Any] = [
-        DELIVERY.c.id,
-        DELIVERY.c.attempts,
-        DELIVERY.c.key,
-        DELIVERY.c.subscriber_id,
-        *_person_columns(),
-    ]
-    return (
-        sa.select(*columns)
-        .select_from(
-            sa.join(DELIVERY, Subscriber, col(Subscriber.id) == DELIVERY.c.subscriber_id).outerjoin(
-                Preference, col(Preference.subscriber_id) == DELIVERY.c.subscriber_id
-            )
-        )
-        .where(
-            DELIVERY.c.campaign_id == sa.bindparam("b_campaign"),
-            DELIVERY.c.id.in_(sa.bindparam("b_ids", expanding=True)),
-        )
-        .order_by(DELIVERY.c.id)
-    )
-
-
 def sample_recipients(
     session: Session, question: Question, sendable: Sequence[int], limit: int
 ) -> list[Any]:
@@ -109,7 +42,7 @@ def sample_recipients(
     people = facts.audience_facts().subquery()
     return list(
         session.execute(
-            sa.select(col(Subscriber.id).label("subscriber_id"), *_person_columns())
+            sa.select(col(Subscriber.id).label("subscriber_id"), *person_columns())
             .select_from(
                 sa.join(people, Subscriber, col(Subscriber.id) == people.c.subscriber_id).outerjoin(
                     Preference, col(Preference.subscriber_id) == col(Subscriber.id)
@@ -125,7 +58,7 @@ def sample_recipients(
 def one_recipient(session: Session, subscriber_id: int) -> Any:
     """The person's columns as ``recipients`` has them."""
     return session.execute(
-        sa.select(col(Subscriber.id).label("subscriber_id"), *_person_columns())
+        sa.select(col(Subscriber.id).label("subscriber_id"), *person_columns())
         .select_from(
             sa.outerjoin(
                 Subscriber, Preference, col(Preference.subscriber_id) == col(Subscriber.id)
@@ -135,7 +68,8 @@ def one_recipient(session: Session, subscriber_id: int) -> Any:
     ).one()
 
 
-def _person_columns() -> list[Any]:
+def person_columns() -> list[Any]:
+    """What composing needs about a person."""
     return [
         col(Subscriber.public_id),
         col(Subscriber.email),
@@ -150,60 +84,7 @@ def _person_columns() -> list[Any]:
     ]
 
 
-# --- The gate and the results -------------------------------------------------------------------------------------
-
-_TRANSITION = (
-    sa.update(DELIVERY)
-    .where(
-        DELIVERY.c.campaign_id == sa.bindparam("b_campaign"),
-        DELIVERY.c.id == sa.bindparam("b_id"),
-        DELIVERY.c.worker_id == sa.bindparam("b_worker"),
-        # An answer that comes after we were thought dead is still evidence, so a row may be in one of two states.
-        DELIVERY.c.state.in_([sa.bindparam("b_before"), sa.bindparam("b_or")]),
-    )
-    .values(
-        state=sa.bindparam("b_state"),
-        reason=sa.bindparam("b_reason"),
-        not_before=sa.bindparam("b_not_before"),
-        attempts=DELIVERY.c.attempts + sa.bindparam("b_attempt"),
-        smtp_code=sa.bindparam("b_code"),
-        smtp_text=sa.bindparam("b_text"),
-        worker_id=sa.bindparam("b_keep"),
-        at=sa.bindparam("b_at"),
-    )
-)
-
-
-def transition(session: Session, changes: Sequence[Mapping[str, Any]]) -> int:
-    """Compare-and-set many rows at once; returns how many were still as expected (L5)."""
-    if not changes:
-        return 0
-    return rowcount(session.connection().execute(_TRANSITION, list(changes)))
-
-
-def open_gate(
-    session: Session, campaign_id: int, ids: Sequence[int], worker_id: int, at: datetime
-) -> set[int]:
-    """Mark claimed rows of this worker as handing off; returns those that were still claimed by it."""
-    values = {"b_campaign": campaign_id, "b_ids": list(ids), "b_worker": worker_id, "b_at": at}
-    return {row.id for row in session.connection().execute(_OPEN_GATE, values)}
-
-
-_OPEN_GATE = (
-    sa.update(DELIVERY)
-    .where(
-        DELIVERY.c.campaign_id == sa.bindparam("b_campaign"),
-        DELIVERY.c.id.in_(sa.bindparam("b_ids", expanding=True)),
-        DELIVERY.c.worker_id == sa.bindparam("b_worker"),
-        sa.text("delivery.state = 'claimed'"),
-    )
-    .values(
-        state=DeliveryState.HANDING_OFF,
-        attempts=DELIVERY.c.attempts + 1,
-        at=sa.bindparam("b_at"),
-    )
-    .returning(DELIVERY.c.id)
-)
+# --- Giving back and waking ---------------------------------------------------------------------------------------
 
 
 def give_back(session: Session, worker_id: int, campaign_id: int | None = None) -> int:

@@ -15,9 +15,9 @@ from prefcentre.consent import service as consent
 from prefcentre.context import Context
 from prefcentre.db import lock_keys
 from prefcentre.delivery import queries, rules
+from prefcentre.delivery.filling import recipient_of
 from prefcentre.delivery.launch import Checked
 from prefcentre.delivery.transports.single import hand_over
-from prefcentre.delivery.worker import recipient_of
 from prefcentre.errors import Refused
 from prefcentre.lookup import LookupKind
 from prefcentre.messages.service import Composer, Message, Recipient

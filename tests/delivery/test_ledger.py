@@ -32,8 +32,13 @@ def worker(any_context: Context) -> int:
 
 
 def claim(context: Context, worker: int, campaign: Campaign, limit: int = 10) -> list[Claimed]:
+    """What the sender does: take rows, look who they are, and write down who may not be sent to any more."""
     with context.db.writing() as session:
-        return ledger.claim(session, context, worker, campaign.id or 0, limit)
+        ids = ledger.claim(session, worker, campaign.id or 0, limit)
+    with context.db.reading() as session:
+        claimed, refusals = ledger.look(session, context, campaign.id or 0, ids)
+    record(context, worker, *refusals)
+    return claimed
 
 
 def gate(

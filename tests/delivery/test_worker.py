@@ -8,7 +8,7 @@ import pytest
 
 from prefcentre.campaigns.models import Campaign
 from prefcentre.context import Context
-from prefcentre.delivery import gate, ledger, queries, worker
+from prefcentre.delivery import gate, ledger, pool, queries, worker
 from prefcentre.delivery import service as delivery
 from prefcentre.delivery.service import Worker
 from prefcentre.errors import Unavailable
@@ -158,8 +158,8 @@ def test_a_server_that_hangs_up_on_everybody_costs_nobody_an_attempt(
     context: Context, three: Campaign, smtpd: RecordingSmtpServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """L8: what is wrong with the server is not held against a recipient."""
-    monkeypatch.setattr(worker, "RETRY_SECONDS", 0.01)
-    monkeypatch.setattr(worker, "MAX_BACKOFF_SECONDS", 0.02)
+    monkeypatch.setattr(pool, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(pool, "MAX_BACKOFF_SECONDS", 0.02)
     few = context.settings.model_copy(update={"smtp_connections": 1})
     smtpd.faults.append(Fault(Stage.MAIL, Act.DROP, times=40))
     send(replace(context, settings=few), is_over(context))

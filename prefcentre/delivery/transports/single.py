@@ -1,11 +1,62 @@
 """Hands over one message on a connection of its own, with the same held dot as the sender."""
 
+import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
-from prefcentre.delivery.transports.smtp import DotUnanswered, LinkLost, Reply, connect
+from prefcentre.delivery.transports.smtp import Connection, Reply, Stage, connect
 from prefcentre.errors import Unavailable
 from prefcentre.messages.service import Message
 from prefcentre.settings import SmtpServer
+
+_LOOK_SECONDS = 1.0
+
+
+class _One:
+    """Drives a connection through one message."""
+
+    def __init__(self, connection: Connection, data: bytes, opens: Callable[[], bool]) -> None:
+        self._connection, self._data, self._opens = connection, data, opens
+        self.outcome: asyncio.Future[Reply | None] = asyncio.get_running_loop().create_future()
+        self._is_handed_over = False
+
+    def on_free(self) -> None:
+        pass
+
+    def on_invited(self) -> None:
+        self._connection.content(self._data)
+
+    def on_refused(self, reply: Reply, stage: Stage) -> None:
+        self._done(reply)
+
+    def on_held(self) -> None:
+        try:
+            opens = self._opens()
+        # It decides about one mail; whatever goes wrong there, the dot stays with us and the caller is told.
+        except Exception as error:  # noqa: BLE001 - handed on whole.
+            self.outcome.set_exception(error)
+            opens = False
+        if not opens:
+            self._done(None)
+            self._connection.abort()
+        else:
+            self._is_handed_over = self._connection.dot()
+
+    def on_answer(self, reply: Reply) -> None:
+        self._done(reply)
+
+    def on_lost(self, why: str, reply: Reply | None) -> None:
+        if not self.outcome.done():
+            what = (
+                "did not answer; the mail may have arrived or not"
+                if self._is_handed_over
+                else "broke off before the mail was handed over"
+            )
+            self.outcome.set_exception(Unavailable(f"The mail server {what}: {why}."))
+
+    def _done(self, reply: Reply | None) -> None:
+        if not self.outcome.done():
+            self.outcome.set_result(reply)
 
 
 async def hand_over(
@@ -16,26 +67,25 @@ async def hand_over(
     Raises Unavailable when the server can't be used or did not answer the dot.
     """
     connection = await connect(server)
-    try:
-        refused = await connection.envelope(
-            message.mail_from, message.rcpt_to, smtputf8=message.smtputf8
-        )
-        if refused is not None:
-            return refused[0]
-        await connection.body(message.data)
-        if not opens():
-            connection.abort()
-            return None
-        if not connection.dot():
-            raise Unavailable("The mail server broke off before the mail was handed over.")
-        return await connection.answer()
-    except LinkLost as error:
-        raise Unavailable(
-            f"The mail server broke off before the mail was handed over: {error}."
-        ) from error
-    except DotUnanswered as error:
-        raise Unavailable(
-            f"The mail server did not answer; the mail may have arrived or not: {error}."
-        ) from error
-    finally:
+    if message.smtputf8 and not connection.offers("smtputf8"):
         await connection.quit()
+        raise Unavailable("The mail server can't take an address beyond ASCII (no SMTPUTF8).")
+    one = _One(connection, message.data, opens)
+    connection.attach(one)
+    connection.speak(
+        connection.envelope(message.mail_from, message.rcpt_to, smtputf8=message.smtputf8)
+    )
+    watch = asyncio.create_task(_watch(connection))
+    try:
+        return await one.outcome
+    finally:
+        watch.cancel()
+        with suppress(asyncio.CancelledError):
+            await watch
+        await connection.quit()
+
+
+async def _watch(connection: Connection) -> None:
+    while True:
+        await asyncio.sleep(_LOOK_SECONDS)
+        connection.watch(asyncio.get_running_loop().time())

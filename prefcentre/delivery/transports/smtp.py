@@ -1,40 +1,43 @@
-"""One SMTP connection with a held final dot.
+"""One SMTP connection with a held final dot, driven by callbacks.
 
 aiosmtplib does what it does well: name look-up, TLS, EHLO and authentication. Then a protocol of ours takes the open
 transport over (``Transport.set_protocol`` is public asyncio), because aiosmtplib can neither stop before the final dot
 nor pipeline. After that nothing of aiosmtplib's is used, so only its connect is relied on.
 
 The order on the wire is MAIL, RCPT, DATA (one write where the server offers PIPELINING, RFC 2920), then the body after
-its 354, then — only when the gate has opened — the dot.
+its 354, then — only when the gate has opened — the dot, with the envelope of the next message behind it in the same
+write (RFC 2920 §3.1 allows content as the first item of a group). So a message costs one round trip.
 """
 
 import asyncio
 import re
 import socket
 import ssl
-from collections.abc import Awaitable
-from dataclasses import dataclass, field
-from typing import TypeVar, cast
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Protocol, cast
 
 import aiosmtplib
 
 from prefcentre.errors import Unavailable
 from prefcentre.settings import SmtpServer
 
-# RFC 5321 §4.5.3.2 grants ten minutes after the dot; shorter would make outcomes unknown that were not.
-REPLY_TIMEOUT, DOT_TIMEOUT, CONNECT_TIMEOUT = 300.0, 600.0, 30.0
 _UNSAFE = re.compile(r"[\x00-\x20\x7f<>]")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_NOT_XTEXT = re.compile(r"[^!-*,-<>-~]")
 _MAX_REPLY = 65_536
-T = TypeVar("T")
+_QUIT_SECONDS = 5.0
 
 
-class LinkLost(Exception):
-    """The connection broke before the final dot: nothing was handed over, and it is safe to try again (L8)."""
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds to wait. RFC 5321 §4.5.3.2 grants ten minutes after the dot; less would make outcomes unknown that were not."""
 
-
-class DotUnanswered(Exception):
-    """The connection broke after the final dot and before its answer: the outcome is unknown (L7)."""
+    connect: float = 30.0
+    reply: float = 300.0
+    dot: float = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,246 +53,363 @@ class Reply:
         return 200 <= self.code < 300
 
 
-@dataclass(slots=True)
-class _Waiting:
-    """A group of replies that is outstanding."""
+class Stage(IntEnum):
+    """What a reply answers."""
 
-    count: int
-    future: "asyncio.Future[list[Reply]]"
-    replies: list[Reply] = field(default_factory=list)
-
-
-class HeldDotProtocol(asyncio.Protocol):
-    """Reads replies and remembers whether the peer is still there. Replies are positional."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._buffer = bytearray()
-        self._lines: list[str] = []
-        self._waiting: _Waiting | None = None
-        self._can_write = asyncio.Event()
-        self._can_write.set()
-        self.broken: str | None = None
-
-    def expect(self, count: int) -> "asyncio.Future[list[Reply]]":
-        """A future for the next ``count`` replies. It fails with LinkLost; a 421 ends it early, as the server closes."""
-        future: asyncio.Future[list[Reply]] = self._loop.create_future()
-        if self.broken:
-            future.set_exception(LinkLost(self.broken))
-        else:
-            self._waiting = _Waiting(count, future)
-        return future
-
-    def data_received(self, data: bytes) -> None:
-        """Cut what came into replies."""
-        self._buffer += data
-        if len(self._buffer) > _MAX_REPLY:
-            self._break("the server's reply is too long")
-            return
-        while (end := self._buffer.find(b"\n")) >= 0:
-            # A server's words go into the database and into logs, where control characters do harm (T6, T38).
-            line = _CONTROLS.sub(" ", bytes(self._buffer[:end]).decode("utf-8", "replace"))
-            del self._buffer[: end + 1]
-            self._line_received(line)
-
-    def _line_received(self, line: str) -> None:
-        if not line[:3].isdigit():
-            self._break(f"the server's reply is not SMTP: {line[:80]!r}")
-            return
-        self._lines.append(line[4:].strip())
-        if line[3:4] == "-":
-            return
-        reply = Reply(int(line[:3]), " ".join(self._lines))
-        self._lines = []
-        self._reply_received(reply)
-
-    def _reply_received(self, reply: Reply) -> None:
-        waiting = self._waiting
-        if waiting is None:
-            # Nobody asked: a server that times us out says 421 between messages.
-            self.broken = f"the server said {reply.code} {reply.text}"
-            return
-        waiting.replies.append(reply)
-        if len(waiting.replies) == waiting.count or reply.code == 421:
-            self._waiting = None
-            if not waiting.future.done():
-                waiting.future.set_result(waiting.replies)
-
-    def eof_received(self) -> bool:
-        """The peer closed its side."""
-        self._break("the server closed the connection")
-        return False
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone."""
-        self._break(str(exc) if exc else "the connection was closed")
-        self._can_write.set()
-
-    def pause_writing(self) -> None:
-        """The peer reads more slowly than we write."""
-        self._can_write.clear()
-
-    def resume_writing(self) -> None:
-        """There is room again."""
-        self._can_write.set()
-
-    async def writable(self) -> None:
-        """Wait until there is room to write."""
-        await self._can_write.wait()
-
-    def _break(self, why: str) -> None:
-        self.broken = self.broken or why
-        waiting, self._waiting = self._waiting, None
-        if waiting and not waiting.future.done():
-            waiting.future.set_exception(LinkLost(self.broken))
+    MAIL = 1
+    RCPT = 2
+    DATA = 3
+    DOT = 4  # The message itself.
+    EMPTY = 5  # The dot of a message that nobody is to get.
+    RSET = 6
+    QUIT = 7
 
 
-class Connection:
-    """An authenticated connection that speaks one message at a time. Made by ``connect``."""
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """The commands before a message, ready for the wire."""
+
+    mail: bytes
+    rcpt: bytes
+
+
+class Driver(Protocol):
+    """Who decides what a connection says. Called in the event loop, one call at a time."""
+
+    def on_free(self) -> None:
+        """Another message may be spoken."""
+
+    def on_invited(self) -> None:
+        """The server waits for the content (354)."""
+
+    def on_refused(self, reply: Reply, stage: Stage) -> None:
+        """The message that is being spoken was refused; ``on_free`` follows."""
+
+    def on_held(self) -> None:
+        """The system has all of the content, and the message waits at its dot."""
+
+    def on_answer(self, reply: Reply) -> None:
+        """The server's answer to the dot."""
+
+    def on_lost(self, why: str, reply: Reply | None) -> None:
+        """The connection is over, once. A dot without its answer is unknown (L7); everything else was not handed over (L8).
+
+        ``reply`` is what the server said last, when it said goodbye itself.
+        """
+
+
+class _Phase(IntEnum):
+    FREE = 0
+    ENVELOPE = 1
+    CONTENT = 2  # Being written.
+    HELD = 3
+    CLEARING = 4  # After a refusal, until the server is ready again.
+    OVER = 5
+
+
+class Connection(asyncio.Protocol):
+    """An authenticated connection. Made by ``connect``; does nothing until a driver is attached and calls ``speak``."""
 
     def __init__(
-        self, transport: asyncio.Transport, protocol: HeldDotProtocol, extensions: frozenset[str]
+        self,
+        transport: asyncio.Transport,
+        extensions: frozenset[str],
+        timeouts: Timeouts,
+        *,
+        runs_ahead: bool,
     ) -> None:
-        self._transport = transport
-        self._protocol = protocol
+        self._transport, self._timeouts = transport, timeouts
         self._loop = asyncio.get_running_loop()
         self._extensions = extensions
-        self._deadline: asyncio.TimerHandle | None = None
-        self._dot_answer: asyncio.Future[list[Reply]] | None = None
+        self._pipelines = "pipelining" in extensions
+        self._runs_ahead = runs_ahead and self._pipelines
+        self._driver: Driver | None = None
+        self._phase = _Phase.FREE
+        self._expected: deque[Stage] = deque()
+        self._waiting_envelope: Envelope | None = None
+        self._refusal: tuple[Reply, Stage] | None = None
+        self._buffer = b""
+        self._lines: list[bytes] = []
+        self._paused = False
+        self._deadline: float | None = None
+        self._over: asyncio.Future[None] = self._loop.create_future()
+
+    # --- What a driver may ask ----------------------------------------------------------------------------------------
 
     @property
     def is_usable(self) -> bool:
-        """Whether a further message may be tried on it."""
-        return self._protocol.broken is None and not self._transport.is_closing()
+        """Whether anything may still be said on it."""
+        return self._phase is not _Phase.OVER and not self._transport.is_closing()
 
-    @property
-    def offers_smtputf8(self) -> bool:
-        """Whether addresses beyond ASCII may be used (RFC 6531)."""
-        return "smtputf8" in self._extensions
+    def offers(self, extension: str) -> bool:
+        """Whether the server named an extension in its answer to EHLO; lower case."""
+        return extension in self._extensions
 
-    async def envelope(
-        self, mail_from: str, rcpt_to: str, *, smtputf8: bool = False
-    ) -> tuple[Reply, bool] | None:
-        """Speak MAIL, RCPT and DATA.
+    def attach(self, driver: Driver) -> None:
+        """Say who is called back."""
+        self._driver = driver
 
-        Returns None when the server waits for the body. Else the reply that refused it, and whether it answered RCPT;
-        the connection is then ready for another message. Raises LinkLost.
+    def envelope(
+        self, mail_from: str, rcpt_to: str, *, smtputf8: bool = False, dsn_id: str | None = None
+    ) -> Envelope:
+        """The commands for a message to one recipient.
+
+        ``dsn_id`` asks for failure reports where the server offers that (R72). Raises ValueError for an address that
+        would become a command (T25).
         """
         if _UNSAFE.search(mail_from) or _UNSAFE.search(rcpt_to):
             raise ValueError(
                 "an address with control characters, blanks or angle brackets can't be spoken"
             )
-        option = " SMTPUTF8" if smtputf8 else ""
-        commands = [f"MAIL FROM:<{mail_from}>{option}", f"RCPT TO:<{rcpt_to}>", "DATA"]
-        if "pipelining" in self._extensions:
-            return await self._envelope_at_once(commands)
-        return await self._envelope_in_turn(commands)
+        mail, rcpt = f"MAIL FROM:<{mail_from}>", f"RCPT TO:<{rcpt_to}>"
+        if smtputf8:
+            mail += " SMTPUTF8"
+        if dsn_id and "dsn" in self._extensions:
+            mail += f" RET=HDRS ENVID={_xtext(dsn_id)}"
+            rcpt += " NOTIFY=FAILURE,DELAY"
+            if rcpt_to.isascii():
+                rcpt += f" ORCPT=rfc822;{_xtext(rcpt_to)}"
+        return Envelope(f"{mail}\r\n".encode(), f"{rcpt}\r\n".encode())
 
-    async def body(self, data: bytes) -> None:
-        """Send the content, without the final dot, and wait until the system has all of it. Raises LinkLost.
+    def speak(self, envelope: Envelope) -> None:
+        """Say MAIL, RCPT and DATA; ``on_invited`` or ``on_refused`` follows. Only after ``on_free``, or at first."""
+        self._say_envelope(b"", envelope)
+
+    def content(self, data: bytes) -> None:
+        """Send the content without its final dot; ``on_held`` follows when the system has all of it.
 
         Nothing may be left in our buffer, because a dot behind it would go out later than the gate allows.
         """
+        if not self.is_usable:
+            return
+        self._phase = _Phase.CONTENT
         self._write(data)
-        await self._wait(self._protocol.writable(), REPLY_TIMEOUT)
-        if not self.is_usable:
-            raise LinkLost(self._protocol.broken or "the connection is closing")
+        if self._paused:
+            self._deadline = self._loop.time() + self._timeouts.reply
+        else:
+            self._hold()
 
-    def dot(self) -> bool:
-        """Send the final dot, at once; from here on the message may be delivered.
+    def dot(self, following: Envelope | None = None) -> bool:
+        """Send the final dot, at once, and the envelope of the next message behind it; ``on_answer`` follows.
 
-        False, and nothing is sent, when the connection is known to be broken.
+        From here on the message may be delivered. False, and nothing is sent, when the connection is known to be broken.
         """
-        if not self.is_usable:
+        if self._phase is not _Phase.HELD or not self.is_usable:
             return False
-        self._transport.write(b".\r\n")
-        self._dot_answer = self._protocol.expect(1)
+        self._expect(Stage.DOT)
+        if following is not None and self._runs_ahead:
+            self._say_envelope(b".\r\n", following)
+        else:
+            self._waiting_envelope = following
+            self._phase = _Phase.FREE if following is None else _Phase.ENVELOPE
+            self._write(b".\r\n")
         return True
 
-    async def answer(self) -> Reply:
-        """What the server says to the final dot. Raises DotUnanswered."""
-        if self._dot_answer is None:
-            raise RuntimeError("answer() before dot()")
-        try:
-            return (await self._wait(self._dot_answer, DOT_TIMEOUT))[0]
-        except LinkLost as error:
-            raise DotUnanswered(str(error)) from error
-        finally:
-            self._dot_answer = None
-
-    def abort(self) -> None:
+    def abort(self, why: str = "we dropped the connection") -> None:
         """Drop the connection: inside DATA this is the only way to take a message back."""
-        self._cancel_deadline()
-        self._transport.abort()
-        self._protocol.broken = self._protocol.broken or "we dropped the connection"
+        self._end(why)
 
     async def quit(self) -> None:
         """Say goodbye, and close whatever happens: nothing that goes wrong here may change an outcome (L6)."""
-        try:
-            if self.is_usable:
-                self._write(b"QUIT\r\n")
-                await self._wait(self._protocol.expect(1), 5.0)
-        except LinkLost:
-            pass
-        finally:
-            self._transport.close()
+        # From here on nobody is interested in what becomes of it.
+        self._driver = None
+        if self._phase is _Phase.FREE and not self._expected and self.is_usable:
+            self._expect(Stage.QUIT)
+            self._deadline = self._loop.time() + _QUIT_SECONDS
+            self._write(b"QUIT\r\n")
+            await asyncio.wait({self._over}, timeout=_QUIT_SECONDS)
+        self._end("we said goodbye")
 
-    async def _envelope_at_once(self, commands: list[str]) -> tuple[Reply, bool] | None:
-        replies = await self._ask("".join(f"{command}\r\n" for command in commands), count=3)
-        refused = next((place for place, reply in enumerate(replies[:2]) if not reply.is_ok), None)
-        if replies[-1].code == 421:
-            raise LinkLost(f"the server said 421 {replies[-1].text}")
-        if replies[2].code == 354:
-            if refused is None:
-                return None
+    def watch(self, now: float) -> None:
+        """Give the connection up when the server was silent for too long; to be called about every second."""
+        if self._deadline is not None and now >= self._deadline:
+            self._end("the server did not answer in time")
+
+    # --- What asyncio tells -------------------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        """Cut what came into replies."""
+        if self._buffer:
+            data = self._buffer + data
+        start = 0
+        while (end := data.find(b"\n", start)) >= 0:
+            line = data[start:end]
+            start = end + 1
+            self._line_received(line)
+            if self._phase is _Phase.OVER:
+                return
+        self._buffer = data[start:]
+        if len(self._buffer) + sum(map(len, self._lines)) > _MAX_REPLY:
+            self._end("the server's reply is too long")
+
+    def eof_received(self) -> bool:
+        """The peer closed its side."""
+        self._end("the server closed the connection")
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        self._end(str(exc) if exc else "the connection was closed")
+
+    def pause_writing(self) -> None:
+        """The system does not take all that was written."""
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        """It has all of it now."""
+        self._paused = False
+        if self._phase is _Phase.CONTENT:
+            self._hold()
+
+    # --- Replies ------------------------------------------------------------------------------------------------------
+
+    def _line_received(self, line: bytes) -> None:
+        code = line[:3]
+        if not (code.isdigit() and b"200" <= code <= b"599" and line[3:4] in b" -\r"):
+            self._end(f"the server's reply is not SMTP: {_clean(line[:80])!r}")
+            return
+        if self._lines and self._lines[-1][:3] != code:
+            self._end("the server's reply changes its code in the middle")
+            return
+        if line[3:4] == b"-":
+            self._lines.append(line)
+            return
+        lines, self._lines = [*self._lines, line], []
+        self._reply_received(
+            Reply(int(code), " ".join(_clean(part[4:]).strip() for part in lines))
+            if len(lines) > 1
+            else Reply(int(code), _clean(line[4:]).strip())
+        )
+
+    def _reply_received(self, reply: Reply) -> None:
+        if not self._expected:
+            # Nobody asked: a server that times us out says 421 between messages, one that has enough says 552.
+            self._end(f"the server said {reply.code} {reply.text}", reply)
+            return
+        stage = self._expected.popleft()
+        if reply.code == 421 and stage is not Stage.DOT:
+            self._end(f"the server said 421 {reply.text}", reply)
+            return
+        self._deadline = self._loop.time() + self._timeouts.reply if self._expected else None
+        if stage is Stage.DOT:
+            self._dot_answered(reply)
+        elif stage in {Stage.MAIL, Stage.RCPT, Stage.DATA}:
+            self._envelope_answered(reply, stage)
+        elif stage is Stage.QUIT:
+            self._end("we said goodbye")
+        else:
+            # RSET and the empty message: whatever the answer is, the refused message is out of the way.
+            self._free()
+
+    def _dot_answered(self, reply: Reply) -> None:
+        self._call(lambda driver: driver.on_answer(reply))
+        if reply.code == 421:
+            self._end(f"the server said 421 {reply.text}", reply)
+        elif self._waiting_envelope is not None:
+            envelope, self._waiting_envelope = self._waiting_envelope, None
+            self._say_envelope(b"", envelope)
+        elif self._phase is _Phase.FREE:
+            self._free()
+
+    def _envelope_answered(self, reply: Reply, stage: Stage) -> None:
+        is_welcome = reply.code == 354 if stage is Stage.DATA else reply.is_ok
+        if not is_welcome and self._refusal is None:
+            self._refusal = reply, stage
+        if self._expected:
+            return
+        if stage is not Stage.DATA and self._refusal is None:
+            self._say_next(stage)
+        elif self._refusal is None:
+            self._call(lambda driver: driver.on_invited())
+        else:
+            self._clear(content_wanted=stage is Stage.DATA and reply.code == 354)
+
+    def _clear(self, *, content_wanted: bool) -> None:
+        """Get the server ready for another message after a refusal."""
+        refusal, self._refusal = self._refusal, None
+        self._phase = _Phase.CLEARING
+        if refusal is None:
+            return
+        reply, stage = refusal
+        if stage is Stage.DATA and reply.is_ok:
+            # It neither refused nor invited us; what it takes our next words for, nobody knows.
+            self._end(f"the server said {reply.code} to DATA", reply)
+            return
+        # Said before the driver is told, because that may end the connection.
+        if content_wanted:
             # The server takes content although nobody is to get it; an empty one ends that (RFC 2920 §3.1).
-            await self._ask(".\r\n")
-            return replies[refused], refused == 1
-        await self._ask("RSET\r\n")
-        return (replies[refused], refused == 1) if refused is not None else (replies[2], False)
+            self._expect(Stage.EMPTY)
+            self._write(b".\r\n")
+        else:
+            self._expect(Stage.RSET)
+            self._write(b"RSET\r\n")
+        self._call(lambda driver: driver.on_refused(reply, stage))
 
-    async def _envelope_in_turn(self, commands: list[str]) -> tuple[Reply, bool] | None:
-        for place, command in enumerate(commands):
-            reply = (await self._ask(command + "\r\n"))[0]
-            if reply.code == 421:
-                raise LinkLost(f"the server said 421 {reply.text}")
-            if not (reply.is_ok if place < 2 else reply.code == 354):
-                await self._ask("RSET\r\n")
-                return reply, place == 1
-        return None
+    # --- Saying -------------------------------------------------------------------------------------------------------
 
-    async def _ask(self, text: str, count: int = 1) -> list[Reply]:
-        self._write(text.encode())
-        return await self._wait(self._protocol.expect(count), REPLY_TIMEOUT)
+    def _say_envelope(self, before: bytes, envelope: Envelope) -> None:
+        self._phase = _Phase.ENVELOPE
+        self._refusal = None
+        if self._pipelines:
+            self._expect(Stage.MAIL, Stage.RCPT, Stage.DATA)
+            self._write(b"".join((before, envelope.mail, envelope.rcpt, b"DATA\r\n")))
+        else:
+            self._envelope = envelope
+            self._expect(Stage.MAIL)
+            self._write(before + envelope.mail)
 
-    async def _wait(self, outcome: Awaitable[T], seconds: float) -> T:
-        # A timer that drops the connection costs less than a task for each wait, and needs no second code path.
-        self._deadline = self._loop.call_later(seconds, self._too_slow)
-        try:
-            return await outcome
-        finally:
-            self._cancel_deadline()
+    def _say_next(self, answered: Stage) -> None:
+        """Step by step, for servers that don't offer PIPELINING."""
+        if answered is Stage.MAIL:
+            self._expect(Stage.RCPT)
+            self._write(self._envelope.rcpt)
+        else:
+            self._expect(Stage.DATA)
+            self._write(b"DATA\r\n")
 
-    def _too_slow(self) -> None:
-        self._protocol.broken = self._protocol.broken or "the server did not answer in time"
-        self._transport.abort()
+    def _hold(self) -> None:
+        self._phase = _Phase.HELD
+        self._deadline = None
+        self._call(lambda driver: driver.on_held())
 
-    def _cancel_deadline(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+    def _free(self) -> None:
+        self._phase = _Phase.FREE
+        self._call(lambda driver: driver.on_free())
+
+    def _expect(self, *stages: Stage) -> None:
+        if not self._expected:
+            limit = self._timeouts.dot if stages[0] is Stage.DOT else self._timeouts.reply
+            self._deadline = self._loop.time() + limit
+        self._expected.extend(stages)
 
     def _write(self, data: bytes) -> None:
-        if not self.is_usable:
-            raise LinkLost(self._protocol.broken or "the connection is closing")
-        self._transport.write(data)
+        if not self._transport.is_closing():
+            self._transport.write(data)
+
+    def _call(self, tell: Callable[[Driver], None]) -> None:
+        if self._driver is not None:
+            tell(self._driver)
+
+    def _end(self, why: str, reply: Reply | None = None) -> None:
+        if self._phase is _Phase.OVER:
+            return
+        self._phase = _Phase.OVER
+        self._deadline = None
+        self._transport.abort()
+        if not self._over.done():
+            self._over.set_result(None)
+        self._call(lambda driver: driver.on_lost(why, reply))
 
 
-async def connect(server: SmtpServer) -> Connection:
+async def connect(
+    server: SmtpServer, timeouts: Timeouts | None = None, *, runs_ahead: bool = True
+) -> Connection:
     """Open a connection: TLS as the settings say, certificate verified, authenticated (R52).
 
-    Raises Unavailable with the reason in words; nothing was said about any message then.
+    ``runs_ahead`` lets the next message's commands go out behind a final dot. Raises Unavailable with the reason in
+    words; nothing was said about any message then.
     """
+    timeouts = timeouts or Timeouts()
     client = aiosmtplib.SMTP(
         hostname=server.host,
         port=server.port,
@@ -299,38 +419,50 @@ async def connect(server: SmtpServer) -> Connection:
         start_tls=server.security == "starttls",
         tls_context=ssl.create_default_context() if server.security != "none" else None,
         local_hostname=_own_name(),
-        timeout=CONNECT_TIMEOUT,
+        timeout=timeouts.connect,
     )
     try:
-        await client.connect()
-        if client.is_ehlo_or_helo_needed:
-            await client.ehlo()
+        # Each step has its limit, but a server that says a little again and again must not hold us for ever.
+        async with asyncio.timeout(timeouts.connect * 2):
+            await client.connect()
+            if client.is_ehlo_or_helo_needed:
+                await client.ehlo()
     except (aiosmtplib.SMTPException, OSError, ValueError) as error:
         client.close()
         raise Unavailable(
             f"The mail server {server.host}:{server.port} can't be used: {_in_words(error)}."
         ) from error
-    return _take_over(client)
+    return _take_over(client, timeouts, runs_ahead=runs_ahead)
 
 
-def _take_over(client: aiosmtplib.SMTP) -> Connection:
+def _take_over(client: aiosmtplib.SMTP, timeouts: Timeouts, *, runs_ahead: bool) -> Connection:
     transport = cast("asyncio.Transport | None", client.transport)
     if transport is None:
         raise Unavailable("The mail server closed the connection at once.")
-    protocol = HeldDotProtocol(asyncio.get_running_loop())
-    transport.set_protocol(protocol)
-    # Any byte that the system has not taken counts as "can't write", so that ``body`` can wait for the last one.
+    extensions = frozenset(name.lower() for name in client.esmtp_extensions)
+    connection = Connection(transport, extensions, timeouts, runs_ahead=runs_ahead)
+    transport.set_protocol(connection)
+    # Any byte that the system has not taken counts as "can't write", so that ``content`` can wait for the last one.
     # The TLS transport counts an empty buffer as full when the limit is 0, the plain one does not.
     limit = 1 if transport.get_extra_info("ssl_object") else 0
     transport.set_write_buffer_limits(high=limit, low=0)
-    extensions = frozenset(name.lower() for name in client.esmtp_extensions)
-    return Connection(transport, protocol, extensions)
+    return connection
 
 
 def _own_name() -> str:
     # aiosmtplib would ask DNS for this in a thread, for each connection.
     name = socket.gethostname()
     return name if re.fullmatch(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", name) else "localhost"
+
+
+def _clean(words: bytes) -> str:
+    # A server's words go into the database and into logs, where control characters do harm (T6, T38).
+    return _CONTROLS.sub(" ", words.decode("utf-8", "replace"))
+
+
+def _xtext(text: str) -> str:
+    """RFC 3461 §4: letters that would end a parameter are written as numbers."""
+    return _NOT_XTEXT.sub(lambda found: f"+{ord(found[0]):02X}", text)
 
 
 def _in_words(error: Exception) -> str:

@@ -1,0 +1,233 @@
+"""The statements of the sender's inner loop: claim, look, pass the gate, record.
+
+A file of their own beside ``queries``, because each runs for every message or for every few, so they are prepared once
+(``db.Prepared``) and shaped for one step each: on SQLite every further row that a statement returns is a further
+moment in which the thread has to get Python's lock back from the busy event loop, with the write lock in its hand.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import Session, col
+
+from prefcentre.campaigns.models import Campaign, CampaignState
+from prefcentre.db import Prepared, among, is_sqlite, number_list
+from prefcentre.delivery import facts
+from prefcentre.delivery.facts import Question
+from prefcentre.delivery.models import DeliveryState
+from prefcentre.delivery.queries import DELIVERY, person_columns
+
+# In the order of the columns that ``look`` asks for.
+LOOKED = (
+    "id",
+    "code",
+    "attempts",
+    "key",
+    "subscriber_id",
+    "public_id",
+    "email",
+    "name",
+    "first_name",
+    "last_name",
+    "language",
+    "timezone",
+    "attributes",
+    "track_opens",
+    "track_clicks",
+)
+
+
+def claim(session: Session, campaign_id: int, worker_id: int, limit: int) -> list[int]:
+    """Take up to ``limit`` pending rows for a worker; returns their ids in order.
+
+    Conditional updates, so two workers can never take the same row; on PostgreSQL rows that another one is just
+    taking are stepped over instead of waited for.
+    """
+    waiting = (
+        sa.select(DELIVERY.c.id)
+        .where(DELIVERY.c.campaign_id == campaign_id, sa.text("delivery.state = 'pending'"))
+        .order_by(DELIVERY.c.id)
+        .limit(limit)
+    )
+    take = (
+        sa.update(DELIVERY)
+        .where(DELIVERY.c.campaign_id == campaign_id, sa.text("delivery.state = 'pending'"))
+        .values(state=DeliveryState.CLAIMED, worker_id=worker_id)
+    )
+    if not is_sqlite(session):
+        some = waiting.with_for_update(skip_locked=True).scalar_subquery()
+        taken = session.execute(take.where(DELIVERY.c.id.in_(some)).returning(DELIVERY.c.id))
+        return sorted(row.id for row in taken)
+    # The one writer is us, so nothing can come between these two.
+    ids: str = session.execute(
+        sa.select(sa.func.json_group_array(waiting.subquery().c.id))
+    ).scalar_one()
+    if ids != "[]":
+        session.execute(take.where(among(DELIVERY.c.id, "b_ids", sqlite=True)), {"b_ids": ids})
+    return sorted(json.loads(ids))
+
+
+def look(session: Session, question: Question, ids: Sequence[int]) -> list[Sequence[Any]]:
+    """Rows of one campaign with their facts and all that composing needs, as ``LOOKED`` names them, in order.
+
+    A person who is gone is missing. Keys are hexadecimal text.
+    """
+    cursor = _LOOK.execute(session, question.values(b_ids=number_list(session, ids)))
+    if is_sqlite(session):
+        return list(json.loads(cursor.fetchone()[0]))
+    return list(cursor.fetchall())
+
+
+def _look(sqlite: bool) -> sa.Select[Any]:  # noqa: FBT001 - what Prepared asks.
+    found = (
+        facts.delivery_facts()
+        .add_columns(DELIVERY.c.attempts, DELIVERY.c.key, DELIVERY.c.subscriber_id)
+        .add_columns(*person_columns())
+        .where(among(DELIVERY.c.id, "b_ids", sqlite=sqlite))
+        .order_by(DELIVERY.c.id)
+        .subquery()
+    )
+    columns: list[Any] = [found.c[name] for name in LOOKED]
+    key, attributes = LOOKED.index("key"), LOOKED.index("attributes")
+    if not sqlite:
+        columns[key] = sa.func.encode(columns[key], "hex")
+        return sa.select(*columns).order_by(found.c.id)
+    columns[key] = sa.func.hex(columns[key])
+    columns[attributes] = sa.func.json(sa.type_coerce(columns[attributes], sa.String))
+    return sa.select(sa.func.json_group_array(sa.func.json_array(*columns)))
+
+
+_LOOK = Prepared(_look)
+
+
+def codes(session: Session, question: Question, ids: Sequence[int]) -> dict[int, int]:
+    """The present facts behind rows of one campaign, by id; a person who is gone is missing."""
+    cursor = _CODES.execute(session, question.values(b_ids=number_list(session, ids)))
+    return dict(cursor.fetchall())
+
+
+_CODES = Prepared(
+    lambda sqlite: facts.delivery_facts().where(among(DELIVERY.c.id, "b_ids", sqlite=sqlite))
+)
+
+
+def open_gate(
+    session: Session,
+    question: Question,
+    sendable: int,
+    ids: Sequence[int],
+    worker_id: int,
+) -> Sequence[int]:
+    """Mark rows as handing off; returns those that were still claimed by this worker and may be sent to.
+
+    ``sendable`` is the number of the facts that let a mail pass, and the campaign has to be sending.
+    """
+    values = question.values(
+        b_ids=number_list(session, ids),
+        b_worker=worker_id,
+        b_sendable=sendable,
+        b_sending=CampaignState.SENDING,
+    )
+    at = {"b_campaign": question.campaign_id, "b_at": question.at}
+    if not is_sqlite(session):
+        cursor = _OPEN_AT_ONCE.execute(session, values | at)
+        return [id_ for (id_,) in cursor.fetchall()]
+    ready = _READY.execute(session, values).fetchone()[0]
+    if ready == "[]":
+        return []
+    _OPEN.execute(session, at | {"b_ids": ready})
+    return list(json.loads(ready))
+
+
+def _ready(sqlite: bool) -> sa.Select[Any]:  # noqa: FBT001 - what Prepared asks.
+    found = (
+        facts.delivery_facts()
+        .where(
+            among(DELIVERY.c.id, "b_ids", sqlite=sqlite),
+            DELIVERY.c.worker_id == sa.bindparam("b_worker"),
+            sa.text("delivery.state = 'claimed'"),
+        )
+        .subquery()
+    )
+    is_sending = sa.exists(
+        sa.select(sa.literal(1)).where(
+            col(Campaign.id) == sa.bindparam("q_campaign"),
+            col(Campaign.state) == sa.bindparam("b_sending"),
+        )
+    )
+    return sa.select(found.c.id).where(found.c.code == sa.bindparam("b_sendable"), is_sending)
+
+
+def _opening() -> sa.Update:
+    return (
+        sa.update(DELIVERY)
+        .where(
+            DELIVERY.c.campaign_id == sa.bindparam("b_campaign"),
+            sa.text("delivery.state = 'claimed'"),
+        )
+        .values(
+            state=DeliveryState.HANDING_OFF,
+            attempts=DELIVERY.c.attempts + 1,
+            at=sa.bindparam("b_at"),
+        )
+    )
+
+
+def _open_at_once(sqlite: bool) -> sa.Update:  # noqa: FBT001 - what Prepared asks.
+    return (
+        _opening()
+        .where(
+            DELIVERY.c.id.in_(_ready(sqlite)),
+            DELIVERY.c.worker_id == sa.bindparam("b_worker"),
+        )
+        .returning(DELIVERY.c.id)
+    )
+
+
+_READY = Prepared(
+    lambda sqlite: sa.select(sa.func.json_group_array(_ready(sqlite).subquery().c.id))
+)
+_OPEN = Prepared(lambda sqlite: _opening().where(among(DELIVERY.c.id, "b_ids", sqlite=sqlite)))
+_OPEN_AT_ONCE = Prepared(_open_at_once)
+
+
+def transition(
+    session: Session, worker_id: int, at: datetime, changes: Sequence[Mapping[str, Any]]
+) -> int:
+    """Compare-and-set many rows at once; returns how many were still as expected (L5)."""
+    if not changes:
+        return 0
+    return _TRANSITION.execute_many(session, changes, b_worker=worker_id, b_at=at)
+
+
+def _transition(_sqlite: bool) -> sa.Update:  # noqa: FBT001 - what Prepared asks.
+    def word(name: str) -> Any:
+        # States and reasons are ours; having their spelling checked for each message takes longer than the update.
+        return sa.bindparam(name, type_=sa.String)
+
+    return (
+        sa.update(DELIVERY)
+        .where(
+            DELIVERY.c.campaign_id == sa.bindparam("b_campaign"),
+            DELIVERY.c.id == sa.bindparam("b_id"),
+            DELIVERY.c.worker_id == sa.bindparam("b_worker"),
+            # An answer that comes after we were thought dead is still evidence, so a row may be in one of two states.
+            sa.or_(DELIVERY.c.state == word("b_before"), DELIVERY.c.state == word("b_or")),
+        )
+        .values(
+            state=word("b_state"),
+            reason=word("b_reason"),
+            not_before=sa.bindparam("b_not_before"),
+            attempts=DELIVERY.c.attempts + sa.bindparam("b_attempt"),
+            smtp_code=sa.bindparam("b_code"),
+            smtp_text=sa.bindparam("b_text"),
+            worker_id=sa.bindparam("b_keep"),
+            at=sa.bindparam("b_at"),
+        )
+    )
+
+
+_TRANSITION = Prepared(_transition)
