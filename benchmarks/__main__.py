@@ -10,16 +10,26 @@ from dataclasses import fields
 from typing import Any, get_args
 
 from benchmarks import compose, dkim, import_people, send
+from benchmarks.keys import Dkim
 from benchmarks.letters import Kind
+from benchmarks.ours import Way
 from benchmarks.sinks import SinkKind
 
 Options = argparse.Namespace
 
 
 def _send(options: Options) -> dict[str, Any]:
-    names = {field.name for field in fields(send.Setting)}
-    given = {name: value for name, value in vars(options).items() if name in names}
-    return send.measure(send.Setting(**given))
+    names = {field.name for field in fields(Way)}
+    way = Way(**{name: value for name, value in vars(options).items() if name in names})
+    return send.measure(
+        send.Plan(
+            {"prefcentre": way},
+            options.messages,
+            options.database,
+            options.rounds,
+            options.with_peers,
+        )
+    )
 
 
 def _add_send(parser: argparse.ArgumentParser) -> None:
@@ -29,6 +39,7 @@ def _add_send(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--database", choices=["sqlite", "postgres"], default="sqlite")
     parser.add_argument("--template", choices=get_args(Kind), default="plain")
     parser.add_argument("--sink", choices=get_args(SinkKind), default="smtp-sink")
+    parser.add_argument("--dkim", choices=get_args(Dkim), default="none")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument(
         "--alone", dest="with_peers", action="store_false", help="only beside smtp-source"

@@ -1,6 +1,7 @@
 """A throw-away installation with made-up people in it: what every benchmark of sending starts from."""
 
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -16,7 +17,7 @@ from benchmarks.machine import free_port, program
 from prefcentre import settings as configuration
 from prefcentre.addresses import parse
 from prefcentre.campaigns import service as campaigns
-from prefcentre.campaigns.service import CampaignState
+from prefcentre.campaigns.service import Campaign
 from prefcentre.consent.models import Channel, Consent, ConsentState, LawfulBasis
 from prefcentre.context import Context, open_context
 from prefcentre.preferences.models import Frequency, Preference, TrackingChoice
@@ -40,15 +41,22 @@ class Home:
     smtp_port: int
     web_port: int
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """For the processes of this installation."""
+        configuration.move_to(self.folder)
+        return dict(os.environ)
+
     @contextmanager
     def opened(self) -> Iterator[Context]:
         """The installation as the program sees it."""
+        configuration.move_to(self.folder)
         with open_context(configuration.load()) as context:
             yield context
 
     def run(self, *arguments: object) -> dict[str, Any]:
         """One command of the program and its answer."""
-        found: dict[str, Any] = json.loads(program(*arguments, "--json"))
+        found: dict[str, Any] = json.loads(program(self.environment, *arguments, "--json"))
         return found
 
     def start_campaign(self, slug: str, kind: letters.Kind) -> None:
@@ -65,10 +73,10 @@ class Home:
         (message,) = server.messages
         return message.data
 
-    def state(self, slug: str) -> CampaignState:
-        """Where a campaign is in its life."""
+    def campaign(self, slug: str) -> Campaign:
+        """A campaign as it stands now."""
         with self.opened() as context, context.db.reading() as session:
-            return campaigns.get(session, slug).state
+            return campaigns.get(session, slug)
 
 
 @contextmanager
@@ -76,7 +84,6 @@ def made_home(people: int, *, database_url: str | None = None, more: str = "") -
     """An installation with so many people, removed at the end; ``more`` is added to its settings."""
     folder = Path(tempfile.mkdtemp(prefix="prefcentre-bench-"))
     home = Home(folder, free_port(), free_port())
-    configuration.move_to(folder)
     database = f'database_url = "{database_url}"\n' if database_url else ""
     (folder / SETTINGS_FILE).write_text(
         f'smtp_url = "smtp://127.0.0.1:{home.smtp_port}"\n'

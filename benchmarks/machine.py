@@ -45,7 +45,7 @@ class Running:
 
     def cpu_seconds(self) -> float:
         """User and system time so far, with everything it started that is still there or was waited for."""
-        return sum(_ticks(pid) for pid in family(self.process.pid)) / _TICKS
+        return cpu_seconds(self.process.pid)
 
     def look(self) -> None:
         """Note how much memory each process of the family had at most."""
@@ -104,10 +104,10 @@ def running(
         found.kill()
 
 
-def program(*arguments: object) -> bytes:
+def program(environment: Mapping[str, str], *arguments: object) -> bytes:
     """Run a command of prefcentre to its end and give what it printed."""
     command = [sys.executable, "-m", "prefcentre", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, check=False)
     assert done.returncode == 0, f"{command}: {done.stderr.decode()}"
     return done.stdout
 
@@ -119,6 +119,11 @@ def family(pid: int) -> list[int]:
     except OSError:
         return [pid]
     return [pid, *(found for child in children for found in family(int(child)))]
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process and of everything it started that is still there or was waited for."""
+    return sum(_ticks(member) for member in family(pid)) / _TICKS
 
 
 def peak_kib(pid: int) -> int:

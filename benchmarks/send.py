@@ -1,209 +1,126 @@
-"""How quickly a campaign goes out, from the first message to the last, beside what others do in the same run."""
+"""How quickly campaigns go out, from the first message to the last, beside what others do in the same run."""
 
 import statistics
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from benchmarks import peers, postgres, profiling
-from benchmarks.home import Home, made_home
+from benchmarks import ours, peers
 from benchmarks.letters import Kind
-from benchmarks.machine import Cost, Running, others_busy, running
+from benchmarks.machine import others_busy
+from benchmarks.ours import Bench, Sent, Way
 from benchmarks.peers import PEERS, Run
-from benchmarks.sinks import Sink, SinkKind, listening
-from prefcentre.campaigns.service import CampaignState
+from benchmarks.sinks import SinkKind
 
-_STUCK_SECONDS = 60.0
-_LOOK_SECONDS = 0.01
 _PEER_SHARE = 20
+_FEWEST = 20
 
 
 @dataclass(frozen=True)
-class Setting:
-    """What is measured."""
+class Plan:
+    """What is measured side by side: ways of ours by name, and the programs that they are compared with."""
 
+    ways: Mapping[str, Way]
     messages: int = 30_000
-    connections: int = 20
-    processes: int = 1
     database: Literal["sqlite", "postgres"] = "sqlite"
-    template: Kind = "plain"
-    sink: SinkKind = "smtp-sink"
     rounds: int = 3
     with_peers: bool = True
-    profile: bool = False
 
 
-@dataclass(frozen=True)
-class Sent:
-    """One campaign of ours: the sending itself, and what came before and after it."""
+@dataclass
+class Round:
+    """Everybody's turn, one after the other."""
 
-    run: Run
-    start_seconds: float
-    """From the start of the process to the first message, with the audience being written down."""
-    start_cpu: float
-    end_seconds: float
-    """From the last message to the state finished."""
+    others_busy: float
+    runs: dict[str, Run] = field(default_factory=dict)
+    sent: dict[str, Sent] = field(default_factory=dict)
 
 
-def measure(setting: Setting) -> dict[str, Any]:
-    """Rounds of everything side by side; medians, and ratios within each round."""
-    rounds = []
-    with prepared(setting) as home:
-        sample = home.sample(setting.template)
-        for number in range(setting.rounds):
-            slug = f"round-{number}"
-            home.start_campaign(slug, setting.template)
-            rounds.append(_round(home, setting, slug, sample))
-    return {"setting": asdict(setting), "octets": len(sample), **_summed_up(rounds)}
+def measure(plan: Plan) -> dict[str, Any]:
+    """Rounds of everything side by side; medians of them, and ratios that are taken within each round."""
+    with ours.prepared(plan.messages, plan.database) as bench:
+        templates = {way.template for way in plan.ways.values()}
+        samples = {template: bench.home.sample(template) for template in templates}
+        rounds = [_round(bench, plan, samples, number) for number in range(plan.rounds)]
+    return {
+        "plan": asdict(plan),
+        "octets": {template: len(sample) for template, sample in samples.items()},
+        "programs": {name: _medians(one.runs[name] for one in rounds) for name in rounds[0].runs},
+        "around": {name: _around([one.sent[name] for one in rounds]) for name in plan.ways},
+        "ratios": {name: _ratios(rounds, name) for name in plan.ways},
+        "others_busy_cores": [round(one.others_busy, 2) for one in rounds],
+    }
 
 
-@contextmanager
-def prepared(setting: Setting) -> Iterator[Home]:
-    """An installation with as many people as there will be messages."""
-    with ExitStack() as stack:
-        url = stack.enter_context(postgres.server()) if setting.database == "postgres" else None
-        more = f"smtp_connections = {setting.connections}\n"
-        yield stack.enter_context(made_home(setting.messages, database_url=url, more=more))
+def _round(bench: Bench, plan: Plan, samples: Mapping[Kind, bytes], number: int) -> Round:
+    found = Round(others_busy())
+    for name, way in plan.ways.items():
+        slug = f"round-{number}-{len(found.sent)}"
+        bench.home.start_campaign(slug, way.template)
+        found.sent[name] = ours.send(bench, way, slug, plan.messages)
+        found.runs[name] = found.sent[name].run
+        _let_others(found, plan, bench.home.smtp_port, way, samples[way.template])
+    _print(number, found)
+    return found
 
 
-def _round(home: Home, setting: Setting, slug: str, sample: bytes) -> dict[str, Any]:
-    port, few = home.smtp_port, max(setting.messages // _PEER_SHARE, 20)
-    contenders: dict[str, Callable[[], Run]] = {
+def _let_others(found: Round, plan: Plan, port: int, way: Way, sample: bytes) -> None:
+    """The others' turn with this mail server, if they have not had it in this round."""
+    few = max(plan.messages // _PEER_SHARE, _FEWEST)
+    turns: dict[str, Callable[[], Run]] = {
         "smtp-source": lambda: peers.smtp_source(
-            setting.sink, port, setting.messages, len(sample), setting.connections
+            way.sink, port, plan.messages, len(sample), way.connections
         )
     }
-    if setting.with_peers:
-        contenders["smtplib"] = lambda: peers.smtplib_loop(setting.sink, port, few, sample)
+    if plan.with_peers:
+        turns["smtplib"] = lambda: peers.smtplib_loop(way.sink, port, few, sample)
         if PEERS.exists():
-            contenders["django"] = lambda: peers.django(setting.sink, port, few, sample)
-    busy = others_busy()
-    sent = send_campaign(home, setting, slug)
-    runs = {"prefcentre": sent.run} | {name: work() for name, work in contenders.items()}
-    print_round(slug, runs, busy)
-    return {"runs": runs, "sent": sent, "others_busy": busy}
+            turns["django"] = lambda: peers.django(way.sink, port, few, sample)
+    for name, turn in turns.items():
+        label = _label(name, way.sink)
+        if label not in found.runs:
+            found.runs[label] = turn()
 
 
-def send_campaign(
-    home: Home, setting: Setting, slug: str, meanwhile: Callable[[], None] = lambda: None
-) -> Sent:
-    """Let the real program send a campaign that has been started, and check that nothing is missing or double.
-
-    ``meanwhile`` is called every few milliseconds between the first message and the last.
-    """
-    log = home.folder / f"{slug}.log"
-    with (
-        listening(setting.sink, home.smtp_port) as sink,
-        ExitStack() as stack,
-        log.open("wb") as said,
-    ):
-        workers = [
-            stack.enter_context(running(command, errors=said))
-            for command in _commands(home, setting)
-        ]
-        try:
-            began, start_cpu = _first_message(sink, workers)
-            _last_message(sink, workers, setting.messages, meanwhile)
-            ended = time.monotonic()
-            _wait_until_finished(home, slug)
-            finished = time.monotonic()
-            costs = [worker.end() for worker in workers]
-        except BaseException:
-            sys.stderr.write(log.read_text()[-4000:])
-            raise
-        assert sink.count() == setting.messages, f"{sink.count()} instead of {setting.messages}"
-    _check_rows(home, slug, setting.messages)
-    if setting.profile:
-        profiling.show(home.folder)
-    return Sent(
-        run=_run(costs, setting.messages, ended - began, start_cpu),
-        start_seconds=began - workers[0].started,
-        start_cpu=start_cpu,
-        end_seconds=finished - ended,
-    )
+def _label(name: str, sink: SinkKind) -> str:
+    # The usual mail server goes without saying.
+    return name if sink == "smtp-sink" else f"{name} to {sink}"
 
 
-def _commands(home: Home, setting: Setting) -> list[list[object]]:
-    program = (
-        ["-m", "benchmarks.profiling", home.folder] if setting.profile else ["-m", "prefcentre"]
-    )
-    return [[sys.executable, *program, "worker"] for _ in range(setting.processes)]
-
-
-def _run(costs: list[Cost], messages: int, seconds: float, start_cpu: float) -> Run:
-    # Everything after the first message counts, the writing of the last results and the end of the process too.
-    cpu = sum(cost.cpu_seconds for cost in costs) - start_cpu
-    return Run(messages, seconds, cpu, max(cost.peak_mib for cost in costs))
-
-
-def _first_message(sink: Sink, workers: list[Running]) -> tuple[float, float]:
-    deadline = time.monotonic() + _STUCK_SECONDS
-    while not sink.count():
-        _require_life(workers, deadline)
-        time.sleep(_LOOK_SECONDS)
-    return time.monotonic(), sum(worker.cpu_seconds() for worker in workers)
-
-
-def _last_message(
-    sink: Sink, workers: list[Running], messages: int, meanwhile: Callable[[], None]
-) -> None:
-    count, deadline = sink.count(), time.monotonic() + _STUCK_SECONDS
-    while count < messages:
-        meanwhile()
-        time.sleep(_LOOK_SECONDS)
-        if (now := sink.count()) > count:
-            count, deadline = now, time.monotonic() + _STUCK_SECONDS
-        _require_life(workers, deadline)
-
-
-def _require_life(workers: list[Running], deadline: float) -> None:
-    assert all(worker.is_alive for worker in workers), "A worker has ended by itself."
-    assert time.monotonic() < deadline, f"Nothing has come for {_STUCK_SECONDS} s."
-
-
-def _wait_until_finished(home: Home, slug: str) -> None:
-    deadline = time.monotonic() + _STUCK_SECONDS
-    while (state := home.state(slug)) != CampaignState.FINISHED:
-        assert time.monotonic() < deadline, f"“{slug}” is still {state.value}."
-        time.sleep(_LOOK_SECONDS)
-
-
-def _check_rows(home: Home, slug: str, messages: int) -> None:
-    outcomes = home.run("campaigns", "status", slug)["outcomes"]
-    assert outcomes["accepted"] == messages, outcomes
-
-
-def _summed_up(rounds: list[dict[str, Any]]) -> dict[str, Any]:
-    names = rounds[0]["runs"]
-    sent = [found["sent"] for found in rounds]
+def _medians(runs: Iterable[Run]) -> dict[str, float]:
+    found = list(runs)
     return {
-        "contenders": {name: _medians([found["runs"][name] for found in rounds]) for name in names},
-        "ratios": {
-            name: _ratios([found["runs"] for found in rounds], name)
-            for name in names
-            if name != "prefcentre"
-        },
+        "messages": found[0].messages,
+        "messages_per_second": round(statistics.median(run.rate for run in found)),
+        "cpu_seconds_per_1000": _median(run.cpu_per_1000 for run in found),
+        "peak_mib": round(max(run.peak_mib for run in found)),
+    }
+
+
+def _around(sent: Sequence[Sent]) -> dict[str, float]:
+    return {
         "start_seconds": _median(one.start_seconds for one in sent),
         "start_cpu_seconds": _median(one.start_cpu for one in sent),
         "end_seconds": _median(one.end_seconds for one in sent),
-        "others_busy_cores": [round(found["others_busy"], 2) for found in rounds],
+        "database_cpu_seconds_per_1000": _median(
+            one.database_cpu / one.run.messages * 1000 for one in sent
+        ),
     }
 
 
-def _medians(runs: list[Run]) -> dict[str, float]:
+def _ratios(rounds: Sequence[Round], name: str) -> dict[str, dict[str, float]]:
+    """This way's rate as a multiple of every other program's in the same round."""
     return {
-        "messages": runs[0].messages,
-        "messages_per_second": round(statistics.median(run.rate for run in runs)),
-        "cpu_seconds_per_1000": _median(run.cpu_per_1000 for run in runs),
-        "peak_mib": round(max(run.peak_mib for run in runs)),
+        other: spread(one.runs[name].rate / one.runs[other].rate for one in rounds)
+        for other in rounds[0].runs
+        if other != name
     }
 
 
-def _ratios(rounds: list[dict[str, Run]], name: str) -> dict[str, float]:
-    found = sorted(runs["prefcentre"].rate / runs[name].rate for runs in rounds)
+def spread(values: Iterable[float]) -> dict[str, float]:
+    """The middle of several rounds and how far they lie apart."""
+    found = sorted(values)
     return {
         "median": round(statistics.median(found), 3),
         "lowest": round(found[0], 3),
@@ -211,14 +128,15 @@ def _ratios(rounds: list[dict[str, Run]], name: str) -> dict[str, float]:
     }
 
 
-def _median(values: Iterator[float]) -> float:
+def _median(values: Iterable[float]) -> float:
     return round(statistics.median(values), 3)
 
 
-def print_round(slug: str, runs: dict[str, Run], busy: float) -> None:
-    """One line for each round while it goes on, on standard error."""
-    words = ", ".join(
-        f"{name} {run.rate:,.0f}/s ({run.cpu_per_1000:.3f} CPU s per 1,000)"
-        for name, run in runs.items()
-    )
-    sys.stderr.write(f"{slug}: {words}; others kept {busy:.2f} cores busy\n")
+def _print(number: int, found: Round) -> None:
+    """What a round came to, while the next one goes on."""
+    sys.stderr.write(f"round {number + 1}, others kept {found.others_busy:.2f} cores busy\n")
+    for name, run in found.runs.items():
+        sys.stderr.write(
+            f"  {name:24} {run.rate:9,.0f} messages/s {run.cpu_per_1000:8.3f} CPU s per 1,000"
+            f" {run.peak_mib:6.0f} MiB\n"
+        )

@@ -1,0 +1,154 @@
+"""One campaign, sent by the real program in processes of its own, with what that took."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import IO
+
+from benchmarks import keys, postgres, profiling
+from benchmarks.home import Home, made_home
+from benchmarks.letters import Kind
+from benchmarks.machine import Running, running
+from benchmarks.peers import Run
+from benchmarks.sinks import Sink, SinkKind, listening
+from prefcentre.campaigns.service import CampaignState
+
+_STUCK_SECONDS = 60.0
+_LOOK_SECONDS = 0.01
+_LOG_TAIL = 4000
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way of sending."""
+
+    connections: int = 20
+    processes: int = 1
+    template: Kind = "plain"
+    sink: SinkKind = "smtp-sink"
+    dkim: keys.Dkim = "none"
+    profile: bool = False
+
+
+@dataclass(frozen=True)
+class Bench:
+    """An installation that is ready to send, and the server of its database if it has one."""
+
+    home: Home
+    server: postgres.Server | None = None
+
+    def database_cpu(self) -> float:
+        """What a database in processes of its own took so far."""
+        return self.server.cpu_seconds() if self.server else 0.0
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One campaign: the sending itself, and what came before and after it."""
+
+    run: Run
+    start_seconds: float
+    """From the start of the program to the first message, with the audience being written down."""
+    start_cpu: float
+    end_seconds: float
+    """From the last message to the state finished."""
+    database_cpu: float
+
+
+@dataclass(frozen=True)
+class _Mark:
+    """A moment, and the processor time that had been used until then."""
+
+    at: float
+    cpu: float
+    database_cpu: float
+
+
+@contextmanager
+def prepared(people: int, database: str) -> Iterator[Bench]:
+    """An installation with so many people in it."""
+    with ExitStack() as stack:
+        server = stack.enter_context(postgres.server()) if database == "postgres" else None
+        url = server.url if server else None
+        yield Bench(stack.enter_context(made_home(people, database_url=url)), server)
+
+
+def send(
+    bench: Bench,
+    way: Way,
+    slug: str,
+    messages: int,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> Sent:
+    """Send a campaign that has been started, and check that nothing is missing or double.
+
+    The program is stopped after ``messages`` when the campaign is larger. ``meanwhile`` is called every few
+    milliseconds between the first message and the last.
+    """
+    home, log = bench.home, bench.home.folder / f"{slug}.log"
+    with ExitStack() as stack:
+        sink = stack.enter_context(listening(way.sink, home.smtp_port))
+        worker = stack.enter_context(_worker(home, way, stack.enter_context(log.open("wb"))))
+        try:
+            _wait_for(sink, worker, 1)
+            first = _mark(bench, worker)
+            _wait_for(sink, worker, messages, meanwhile)
+            last = time.monotonic()
+            finished = _finished(home, slug, messages)
+            database_cpu = bench.database_cpu() - first.database_cpu
+            cost = worker.end()
+        except BaseException:
+            sys.stderr.write(log.read_text()[-_LOG_TAIL:])
+            raise
+        _check_books(home, slug, messages, sink.count())
+        # Everything after the first message counts, the last results and the end of the program too.
+        run = Run(sink.count(), last - first.at, cost.cpu_seconds - first.cpu, cost.peak_mib)
+    if way.profile:
+        profiling.show(home.folder)
+    return Sent(run, first.at - worker.started, first.cpu, finished - last, database_cpu)
+
+
+def _worker(home: Home, way: Way, errors: IO[bytes]) -> AbstractContextManager[Running]:
+    program = ["-m", "benchmarks.profiling", home.folder] if way.profile else ["-m", "prefcentre"]
+    environment = home.environment | keys.settings(home.folder, way.dkim)
+    environment["PREFCENTRE_SMTP_CONNECTIONS"] = str(way.connections)
+    command = [sys.executable, *program, "worker", "--processes", way.processes]
+    return running(command, errors=errors, environment=environment)
+
+
+def _mark(bench: Bench, worker: Running) -> _Mark:
+    return _Mark(time.monotonic(), worker.cpu_seconds(), bench.database_cpu())
+
+
+def _wait_for(
+    sink: Sink, worker: Running, messages: int, meanwhile: Callable[[], None] = lambda: None
+) -> None:
+    count, deadline = sink.count(), time.monotonic() + _STUCK_SECONDS
+    while count < messages:
+        meanwhile()
+        time.sleep(_LOOK_SECONDS)
+        if (now := sink.count()) > count:
+            count, deadline = now, time.monotonic() + _STUCK_SECONDS
+        assert worker.is_alive, "The worker has ended by itself."
+        assert time.monotonic() < deadline, f"Nothing has come for {_STUCK_SECONDS} s."
+
+
+def _finished(home: Home, slug: str, messages: int) -> float:
+    deadline = time.monotonic() + _STUCK_SECONDS
+    while home.campaign(slug).audience == messages:
+        if (state := home.campaign(slug).state) == CampaignState.FINISHED:
+            break
+        assert time.monotonic() < deadline, f"“{slug}” is still {state}."
+        time.sleep(_LOOK_SECONDS)
+    return time.monotonic()
+
+
+def _check_books(home: Home, slug: str, messages: int, came: int) -> None:
+    outcomes = home.run("campaigns", "status", slug)["outcomes"]
+    assert outcomes["accepted"] == came >= messages, (outcomes, came)
+    assert outcomes["unknown"] == outcomes["failed"] == 0, outcomes
+    if outcomes["pending"]:
+        # What is left of it must not get in the way of the next one.
+        home.run("campaigns", "pause", slug)
