@@ -21,7 +21,11 @@ class Links:
 
     def page(self, token: LinkToken) -> str:
         """The address of the page that a token opens."""
-        return f"{self.public_url}/{_PATHS[token.kind]}/{self.signer.sign(token)}"
+        return f"{self.page_base(token.kind)}{self.signer.sign(token)}"
+
+    def page_base(self, kind: TokenKind) -> str:
+        """What the addresses of this kind of page begin with; a token comes behind it."""
+        return f"{self.public_url}/{_PATHS[kind]}/"
 
     @property
     def open_base(self) -> str:

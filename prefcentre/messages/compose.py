@@ -1,45 +1,107 @@
-"""Fills a compiled campaign in for one recipient: fixed bytes, and between them what differs.
+"""Composes the messages of a campaign: fixed text from one end to the other, and pieces of each recipient between.
 
-This is a file of its own because it is the sender's inner loop; what it costs is measured in benchmarks/compose.py.
+This is a file of its own because it knows what a message is made of, while ``filling`` knows parts only.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import lru_cache
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 
 from prefcentre import addresses
 from prefcentre.context import Context
-from prefcentre.links import Links
-from prefcentre.messages import headers, quoted, sandbox
+from prefcentre.errors import ContentError, InvalidToken
+from prefcentre.messages import filling, headers
 from prefcentre.messages.compiling import html_variant, on_colour
-from prefcentre.messages.sandbox import MailEnvironment, Program, Ready, Values
-from prefcentre.messages.values import Compiled, Message, Recipient
+from prefcentre.messages.cutting import COUNTING, Cut, Form, Known, Page, Source, cut
+from prefcentre.messages.filling import Memo, Part
+from prefcentre.messages.sandbox import Values
+from prefcentre.messages.values import Compiled, ForeignLink, Message, Recipient
 from prefcentre.settings import Brand
-from prefcentre.tokens import LinkToken, TokenKind
+from prefcentre.tokens import TokenKind
 from prefcentre.tracking.links import TrackingLinks
 
+MAX_OCTETS = 2_000_000
 _KINDS = {
     "unsubscribe": TokenKind.UNSUBSCRIBE,
     "preferences": TokenKind.PREFERENCES,
-    "tracking": TokenKind.PREFERENCES,
     "why": TokenKind.WHY,
     "view": TokenKind.VIEW,
 }
-_TRACKING_PLACE = "#tracking"
+_SECOND = timedelta(seconds=1)
+_SUBJECTS_KEPT = 1024
+_TEXT_HEAD = (
+    "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+)
+_HTML_HEAD = (
+    "Content-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+)
+# As long as a token, and in no address.
+_PLACE = "\0" * 44
+# What stands in front of the tokens and the parts in the list of a message's pieces.
+_DATE, _TO, _SUBJECT, _OWN_ID = range(4)
+_TOKENS = 4
 
 
 @dataclass(frozen=True)
-class _Part:
-    """One body part: a program that writes quoted-printable itself, or a plain one whose output is encoded."""
+class _Layout:
+    """Fixed texts with room for one piece after each but the last, and what picks these pieces out of a list."""
 
-    program: Program
-    is_quoted: bool
+    texts: list[str]
+    pick: Callable[[Sequence[str]], Sequence[str]]
 
-    def render(self, values: Mapping[str, Any]) -> bytes:
-        text = self.program.render(values)
-        return (text if self.is_quoted else quoted.encode(text)).encode("ascii")
+    def joined(self, pieces: Sequence[str]) -> str:
+        """The whole text with these pieces."""
+        texts = self.texts.copy()
+        texts[1::2] = self.pick(pieces)
+        return "".join(texts)
+
+
+@dataclass(frozen=True)
+class _Variant:
+    """What goes to people who agreed to the same amount of counting."""
+
+    text: Part
+    html: Part
+    layout: _Layout
+
+
+class _Frame:
+    """Collects fixed texts and the numbers of the pieces between. ``tokens`` says which number a token has."""
+
+    def __init__(self, tokens: Mapping[str, int]) -> None:
+        self._tokens = tokens
+        self._texts: list[str] = [""]
+        self._numbers: list[int] = []
+
+    def text(self, text: str) -> None:
+        self._texts[-1] += text
+
+    def piece(self, number: int) -> None:
+        self._numbers.append(number)
+        self._texts.append("")
+
+    def part(self, cut: Cut, part: Part, first: int) -> int:
+        """Take in a part whose pieces begin at number ``first``; returns the number behind them."""
+        if cut.program is not None:
+            self.piece(first)
+            return first + 1
+        numbers = {hole: first + place for place, hole in enumerate(part.holes)}
+        self.text(cut.fixed[0])
+        for number, text in zip(cut.order, cut.fixed[1:], strict=True):
+            hole = cut.holes[number]
+            self.piece(self._tokens[hole.name] if hole.source is Source.LINK else numbers[hole])
+            self.text(text)
+        return first + len(part.holes)
+
+    def layout(self) -> _Layout:
+        texts = [""] * (2 * len(self._numbers) + 1)
+        texts[::2] = self._texts
+        few = len(self._numbers) < 2
+        # With one number an itemgetter gives the item instead of a row of one.
+        first = self._numbers[0] if self._numbers else 0
+        pick = slice(first, first + len(self._numbers)) if few else None
+        return _Layout(texts, itemgetter(pick) if pick else itemgetter(*self._numbers))
 
 
 class Composer:
@@ -60,77 +122,160 @@ class Composer:
         self._tracking = TrackingLinks(context.settings, context.links)
         self._sender = addresses.parse(compiled.sender_email)
         self._domain = self._sender.domain
-        self._subject = _plain_program(compiled.subject, "subject", rich=False)
-        self._text = _part(compiled.text, "text part", rich=False)
-        self._html: dict[tuple[bool, bool], _Part] = {}
-        self._campaign = {"slug": slug, "name": compiled.name, "topic": headers.clean(topic_name)}
-        self._brand = brand_values(context.settings.brand)
-        self._wanted = sorted({*compiled.used_links, "unsubscribe"} - {"privacy"})
-        self._privacy = headers.clean(context.settings.brand.privacy_url) or None
+        self._known_values = {
+            "campaign": Values(
+                "campaign",
+                {"slug": slug, "name": compiled.name, "topic": headers.clean(topic_name)},
+            ),
+            "brand": brand_values(context.settings.brand),
+            "links": Values(
+                "links", {"privacy": headers.clean(context.settings.brand.privacy_url) or None}
+            ),
+        }
+        self._pages = self._pages_in_use()
+        self._kinds = {page.token: _KINDS[page.token] for page in self._pages.values()}
+        self._tokens = (*self._kinds, COUNTING)
+        self._memos = {form: Memo() for form in Form}
         self._boundary = headers.boundary(f"{slug}/{campaign_id}")
         self._fixed = self._fixed_headers(campaign_id, topic_id, topic_label, topic_name)
+        self._subject, self._subject_layout = self._subject_line()
+        self._subjects: dict[str, tuple[str, str]] = {}
+        self._variants: dict[tuple[bool, bool], _Variant] = {}
+        self._since = self._until = datetime.max.replace(tzinfo=UTC)
+        self._date = ""
+        self._stamps: dict[str, Callable[[int], str]] = {}
 
     def compose(self, recipient: Recipient, delivery_id: int, at: datetime) -> Message:
         """The message for one recipient; the same again but for its dates when it is tried again (L9).
 
-        Raises MissingValue and ContentError when the content can't be filled in for this person, and
-        InvalidAddress when the address can't be used.
+        Promises that the unsubscribe link in the finished octets is this recipient's own, and raises ForeignLink
+        otherwise (L15). Raises MissingValue and ContentError when the content can't be filled in for this person,
+        and InvalidAddress when the address can't be used.
         """
-        address = addresses.parse(recipient.email)
+        if not self._since <= at < self._until:
+            self._turn_to(at)
+        rcpt_to, smtputf8 = addresses.envelope(recipient.email)
         opens = recipient.track_opens and self._compiled.track_opens
         clicks = recipient.track_clicks and self._compiled.track_clicks
-        secret, own = self._signer.sign_delivery(self._campaign_id, delivery_id)
-        message_id = f"<{own}@{self._domain}>"
-        links = self._links_for(recipient.public_id, at)
-        values = self._values(recipient, links)
-        subject = headers.one_line(self._subject.render(values))
-        values["campaign"] = Values("campaign", self._campaign | {"subject": subject})
-        values["tracked"] = opens or clicks
-        if opens or clicks:
-            values["token__"] = Ready(self._tracking.token(self._campaign_id, delivery_id))
-        head = "".join(
-            (
-                headers.mailbox("To", _display_name(recipient), address.envelope),
-                _subject_line(subject),
-                _date_line(at),
-                f"Message-ID: {message_id}\r\n",
-                headers.list_unsubscribe(str(links["unsubscribe"])),
-            )
-        ).encode()
-        data = self._assembled(
-            head, self._text.render(values), self._html_part(opens, clicks).render(values)
+        variant = self._variants.get((opens, clicks)) or self._variant((opens, clicks))
+        return_path, own_id = self._signer.sign_delivery(self._campaign_id, delivery_id)
+        tokens = {name: stamp(recipient.public_id) for name, stamp in self._stamps.items()}
+        tokens[COUNTING] = (
+            self._tracking.token(self._campaign_id, delivery_id) if opens or clicks else ""
         )
-        mail_from = f"b-{secret}@{self._domain}"
-        return Message(mail_from, address.envelope, data, message_id, address.needs_smtputf8)
+        subject, subject_line = self._subject_of(recipient, tokens)
+        to_line = headers.mailbox("To", _display_name(recipient), rcpt_to)
+        pieces = [
+            self._date,
+            to_line,
+            subject_line,
+            own_id,
+            *tokens.values(),
+            *variant.text.fill(recipient, subject, tokens),
+            *variant.html.fill(recipient, subject, tokens),
+        ]
+        data = variant.layout.joined(pieces).encode()
+        if len(data) > MAX_OCTETS:
+            raise ContentError(f"The message has {len(data) // 1000} kB when filled in.")
+        self._check_link(data, recipient.public_id)
+        mail_from = f"b-{return_path}@{self._domain}"
+        return Message(mail_from, rcpt_to, data, f"<{own_id}@{self._domain}>", smtputf8)
 
-    def _links_for(self, public_id: int, at: datetime) -> dict[str, str | None]:
-        return link_addresses(
-            self._links, public_id, self._topic_id, self._campaign_id, at, self._wanted
-        ) | {"privacy": self._privacy}
+    def _check_link(self, data: bytes, public_id: int) -> None:
+        """Read the octets as a stranger would, and trust nothing that was used to write them (L15)."""
+        try:
+            token = headers.own_unsubscribe_token(data)
+            found = self._signer.read_numbers(TokenKind.UNSUBSCRIBE, token)
+        except InvalidToken as error:
+            raise ForeignLink("The message has no unsubscribe link of ours.") from error
+        if (found[0], found[2]) != (public_id, self._campaign_id):
+            raise ForeignLink("The unsubscribe link in the message is somebody else's.")
 
-    def _values(self, recipient: Recipient, links: Mapping[str, str | None]) -> dict[str, Any]:
-        return {
-            "subscriber": subscriber_values(recipient),
-            "campaign": Values("campaign", self._campaign),
-            "brand": self._brand,
-            "links": Values("links", links),
-            "tracked": False,
-        }
-
-    def _html_part(self, opens: bool, clicks: bool) -> _Part:  # noqa: FBT001 - a pair that names a variant.
-        part = self._html.get((opens, clicks))
-        if part is None:
-            source = html_variant(
-                self._compiled,
-                self._links.click_base,
-                self._links.open_base,
-                opens=opens,
-                clicks=clicks,
+    def _turn_to(self, at: datetime) -> None:
+        """Make what stays the same for one second, and what signs links on this day."""
+        self._since = at.replace(microsecond=0)
+        self._until = self._since + _SECOND
+        self._date = headers.date(self._since)
+        today = at.astimezone(UTC).date()
+        for name, kind in self._kinds.items():
+            # The unsubscribe link carries no date and never runs out (R34).
+            issued = () if kind is TokenKind.UNSUBSCRIBE else (today,)
+            self._stamps[name] = self._signer.stamp(
+                kind, self._topic_id, self._campaign_id, *issued
             )
-            part = self._html[opens, clicks] = _part(source, "HTML part", rich=True)
-        return part
 
-    def _fixed_headers(self, campaign_id: int, topic_id: int, label: str, name: str) -> bytes:
+    def _subject_of(self, recipient: Recipient, tokens: Mapping[str, str]) -> tuple[str, str]:
+        """The subject as people read it, and as a header."""
+        filled = self._subject.fill(recipient, "", tokens)
+        text = self._subject_layout.joined([*tokens.values(), *filled])
+        found = self._subjects.get(text)
+        if found is None:
+            if len(self._subjects) >= _SUBJECTS_KEPT:
+                self._subjects.clear()
+            subject = headers.one_line(text)
+            found = self._subjects[text] = subject, headers.unstructured("Subject", subject)
+        return found
+
+    def _pages_in_use(self) -> dict[str, Page]:
+        wanted = {*self._compiled.used_links, "unsubscribe"} - {"privacy"}
+        pages = {
+            name: Page(self._links.page_base(_KINDS[name]), name)
+            for name in sorted(wanted & {*_KINDS})
+        }
+        if "tracking" in wanted:
+            # The page of choices at another place: one token serves both.
+            before = self._links.page_base(TokenKind.PREFERENCES)
+            pages["tracking"] = Page(before, "preferences", "#tracking")
+        return pages
+
+    def _part(self, source: str, file: str, form: Form, *, counted: bool) -> tuple[Cut, Part]:
+        known = Known(self._known_values | {"tracked": counted}, self._pages)
+        made = cut(source, file, form, known)
+        return made, filling.part(made, form, self._memos[form], known)
+
+    def _subject_line(self) -> tuple[Part, _Layout]:
+        made, part = self._part(self._compiled.subject, "subject", Form.LINE, counted=False)
+        frame = _Frame({name: number for number, name in enumerate(self._tokens)})
+        frame.part(made, part, len(self._tokens))
+        return part, frame.layout()
+
+    def _variant(self, agreed: tuple[bool, bool]) -> _Variant:
+        opens, clicks = agreed
+        counted = opens or clicks
+        source = html_variant(
+            self._compiled,
+            self._links.click_base,
+            self._links.open_base,
+            opens=opens,
+            clicks=clicks,
+        )
+        text_cut, text = self._part(self._compiled.text, "text part", Form.TEXT, counted=counted)
+        html_cut, html = self._part(source, "HTML part", Form.HTML, counted=counted)
+        numbers = {name: number for number, name in enumerate(self._tokens, _TOKENS)}
+        frame, mark = _Frame(numbers), self._boundary
+        self._lay_out_headers(frame, numbers["unsubscribe"])
+        frame.text(f"\r\n--{mark}\r\n{_TEXT_HEAD}")
+        behind = frame.part(text_cut, text, _TOKENS + len(self._tokens))
+        frame.text(f"\r\n--{mark}\r\n{_HTML_HEAD}")
+        frame.part(html_cut, html, behind)
+        frame.text(f"\r\n--{mark}--\r\n")
+        variant = self._variants[agreed] = _Variant(text, html, frame.layout())
+        return variant
+
+    def _lay_out_headers(self, frame: _Frame, unsubscribe: int) -> None:
+        frame.text(self._fixed)
+        for number in (_TO, _SUBJECT, _DATE):
+            frame.piece(number)
+        frame.text("Message-ID: <")
+        frame.piece(_OWN_ID)
+        frame.text(f"@{self._domain}>\r\n")
+        line = headers.list_unsubscribe(self._pages["unsubscribe"].before + _PLACE)
+        before, _, after = line.partition(_PLACE)
+        frame.text(before)
+        frame.piece(unsubscribe)
+        frame.text(after)
+
+    def _fixed_headers(self, campaign_id: int, topic_id: int, label: str, name: str) -> str:
         reply_to = self._compiled.reply_to
         return "".join(
             (
@@ -143,51 +288,7 @@ class Composer:
                 "Precedence: bulk\r\nMIME-Version: 1.0\r\n",
                 f'Content-Type: multipart/alternative;\r\n boundary="{self._boundary}"\r\n',
             )
-        ).encode()
-
-    def _assembled(self, head: bytes, text: bytes, rich: bytes) -> bytes:
-        mark = self._boundary.encode()
-        # Quoted-printable bodies hold no line that begins with a dot, and no header does: nothing is left to stuff.
-        return (
-            b"%b%b\r\n--%b\r\nContent-Type: text/plain; charset=utf-8\r\n"
-            b"Content-Transfer-Encoding: quoted-printable\r\n\r\n%b\r\n--%b\r\n"
-            b"Content-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
-            b"%b\r\n--%b--\r\n"
-        ) % (self._fixed, head, mark, text, mark, rich, mark)
-
-
-def link_addresses(
-    links: Links, public_id: int, topic_id: int, campaign_id: int, at: datetime, names: list[str]
-) -> dict[str, str | None]:
-    """The addresses of a person's own pages. The unsubscribe link carries no date and never runs out (R34)."""
-    found: dict[str, str | None] = {}
-    today = at.astimezone(UTC).date()
-    for name in names:
-        if name == "tracking" and "preferences" in found:
-            # The same page, at another place: signing it again would cost as much as a quarter of a text part.
-            found[name] = Ready(f"{found['preferences']}{_TRACKING_PLACE}")
-            continue
-        kind = _KINDS[name]
-        issued = () if kind is TokenKind.UNSUBSCRIBE else (today,)
-        token = LinkToken(kind, public_id, topic_id, campaign_id, *issued)
-        found[name] = Ready(links.page(token) + (_TRACKING_PLACE if name == "tracking" else ""))
-    return found
-
-
-def subscriber_values(recipient: Recipient) -> Values:
-    """What a template may know about a person, cleaned (R12)."""
-    return Values(
-        "subscriber",
-        {
-            "email": recipient.email.strip(),
-            "name": _cleaned(recipient.name),
-            "first_name": _cleaned(recipient.first_name),
-            "last_name": _cleaned(recipient.last_name),
-            "language": _cleaned(recipient.language),
-            "timezone": _cleaned(recipient.timezone),
-            "attributes": Values("subscriber.attributes", _cleaned(recipient.attributes)),
-        },
-    )
+        )
 
 
 def brand_values(brand: Brand) -> Values:
@@ -196,42 +297,5 @@ def brand_values(brand: Brand) -> Values:
     return Values("brand", values | {"on_colour": on_colour(brand.colour)})
 
 
-def _cleaned(value: Any) -> Any:
-    if isinstance(value, str):
-        return headers.clean(value) or None
-    if isinstance(value, Mapping):
-        return {headers.clean(str(key)): _cleaned(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_cleaned(entry) for entry in value]
-    return value
-
-
 def _display_name(recipient: Recipient) -> str:
     return recipient.name or " ".join(filter(None, (recipient.first_name, recipient.last_name)))
-
-
-def _part(source: str, file: str, *, rich: bool) -> _Part:
-    # The source was checked when it was compiled, and the names put in since then are ours.
-    program = sandbox.quoted_program(
-        MailEnvironment(autoescape=False).parse(source), file, rich=rich
-    )
-    return _Part(program or _plain_program(source, file, rich=rich), program is not None)
-
-
-def _plain_program(source: str, file: str, *, rich: bool) -> Program:
-    environment = MailEnvironment(autoescape=rich)
-    return sandbox.program(environment, environment.parse(source), file)
-
-
-@lru_cache(maxsize=1024)
-def _subject_line(subject: str) -> str:
-    return headers.unstructured("Subject", subject)
-
-
-@lru_cache(maxsize=8)
-def _date_line_of(at: datetime) -> str:
-    return headers.date(at)
-
-
-def _date_line(at: datetime) -> str:
-    return _date_line_of(at.replace(microsecond=0))

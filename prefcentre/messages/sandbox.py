@@ -6,7 +6,7 @@ This is a file of its own because it is the wall between what people write and o
 import difflib
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from typing import Any, Self, cast
+from typing import Any, cast
 
 from jinja2 import StrictUndefined, Undefined, nodes
 from jinja2.exceptions import SecurityError, TemplateError, TemplateSyntaxError, UndefinedError
@@ -119,18 +119,6 @@ class Values(dict[str, Any]):
         self.path = path
 
 
-class Ready(str):
-    """A value without markup that is used several times in one message and was encoded once."""
-
-    __slots__ = ("piece",)
-    piece: str
-
-    def __new__(cls, text: str) -> Self:
-        ready = super().__new__(cls, text)
-        ready.piece = quoted.encode(text)
-        return ready
-
-
 class MailEnvironment(ImmutableSandboxedEnvironment):
     """The sandbox, narrowed: dictionaries are looked up by key only, and nothing can be called."""
 
@@ -227,23 +215,46 @@ def parse(
 
 def program(environment: MailEnvironment, tree: nodes.Template, file: str) -> Program:
     """A program that renders a tree as it stands, with its loops counted."""
-    return Program(environment, _Counting().visit(tree), file)
+    return Program(environment, counted(tree), file)
 
 
-def quoted_program(tree: nodes.Template, file: str, *, rich: bool) -> Program | None:
-    """A program that renders straight into quoted-printable, or None when the tree keeps text for later.
-
-    What a set block or a filter block prints is used again as a value and would be encoded twice. ``rich`` escapes
-    every value where it is printed; Jinja's own escaping stays off, as it costs a call for each piece.
-    """
-    if any(tree.find_all((nodes.AssignBlock, nodes.FilterBlock))):
-        return None
+def unescaped_environment(*, rich: bool) -> MailEnvironment:
+    """For programs whose values are escaped where they are printed, by us: Jinja's own way is a call for each piece."""
     environment = MailEnvironment(autoescape=False)
     if rich:
         # All that is printed is escaped anyway; twice would show.
         environment.filters["e"] = environment.filters["escape"] = str
-    name = "quoted_html__" if rich else "quoted_text__"
-    return Program(environment, _Quoting(name).visit(_Counting().visit(tree)), file)
+    return environment
+
+
+def counted(tree: nodes.Template) -> nodes.Template:
+    """The tree with its loops counted."""
+    return cast("nodes.Template", _Counting().visit(tree))
+
+
+def filtered(node: nodes.Expr, name: str) -> nodes.Filter:
+    """The node with a filter of ours behind it."""
+    made = nodes.Filter(node, name, [], [], None, None, lineno=node.lineno)
+    if node.environment is not None:
+        made.set_environment(node.environment)
+    return made
+
+
+def path_of(node: nodes.Node) -> tuple[str, ...]:
+    """The names that lead to a value, such as subscriber and name; nothing for any other kind of node."""
+    if isinstance(node, nodes.Name):
+        return (node.name,)
+    if isinstance(node, nodes.Getattr):
+        before, last = path_of(node.node), node.attr
+    elif (
+        isinstance(node, nodes.Getitem)
+        and isinstance(node.arg, nodes.Const)
+        and isinstance(node.arg.value, str)
+    ):
+        before, last = path_of(node.node), node.arg.value
+    else:
+        return ()
+    return (*before, last) if before else ()
 
 
 def used_links(tree: nodes.Template) -> set[str]:
@@ -258,31 +269,8 @@ class _Counting(NodeTransformer):
 
     def visit_For(self, node: nodes.For) -> nodes.For:  # noqa: N802 - Jinja's name.
         self.generic_visit(node)
-        node.iter = _filter(cast("nodes.Expr", node.iter), "counted__")
+        node.iter = filtered(cast("nodes.Expr", node.iter), "counted__")
         return node
-
-
-class _Quoting(NodeTransformer):
-    """Static text is encoded here and now; every value passes through the filter that encodes it."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def visit_Output(self, node: nodes.Output) -> nodes.Output:  # noqa: N802 - Jinja's name.
-        node.nodes = [
-            nodes.TemplateData(quoted.encode(part.data), lineno=part.lineno)
-            if isinstance(part, nodes.TemplateData)
-            else _filter(part, self._name)
-            for part in node.nodes
-        ]
-        return node
-
-
-def _filter(node: nodes.Expr, name: str) -> nodes.Filter:
-    made = nodes.Filter(node, name, [], [], None, None, lineno=node.lineno)
-    if node.environment is not None:
-        made.set_environment(node.environment)
-    return made
 
 
 def _check_node(node: nodes.Node, file: str) -> None:
@@ -378,8 +366,6 @@ def _quoting(spell: Callable[[Any], str]) -> Callable[[Any], str]:
     memo: dict[str, str] = {}
 
     def piece_of(value: Any) -> str:
-        if value.__class__ is Ready:
-            return value.piece
         if value.__class__ is not str or len(value) > _MEMO_LENGTH:
             return quoted.encode(spell(value))
         piece = memo.get(value)
