@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import Any, get_args
 
-from benchmarks import compose, dkim, import_people, send
+from benchmarks import compose, dkim, growth, import_people, opt_outs, send
 from benchmarks.keys import Dkim
 from benchmarks.letters import Kind
 from benchmarks.ours import Way
@@ -47,6 +47,32 @@ def _add_send(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--profile", action="store_true", help="where the time goes; slow")
 
 
+def _growth(options: Options) -> dict[str, Any]:
+    sizes = [int(size) for size in options.sizes.split(",")]
+    messages = min(sizes) if options.messages is None else options.messages
+    return growth.measure(sizes, messages, options.rounds, options.database)
+
+
+def _add_growth(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--sizes", default="10000,100000,1000000")
+    parser.add_argument(
+        "--messages", type=int, help="of each campaign; 0: all; default: the smallest size"
+    )
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--database", choices=["sqlite", "postgres"], default="sqlite")
+
+
+def _opt_outs(options: Options) -> dict[str, Any]:
+    return opt_outs.measure(options.people, options.rate, options.hands, options.database)
+
+
+def _add_opt_outs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--people", type=int, default=60_000)
+    parser.add_argument("--rate", type=float, default=50, help="opt-outs a second")
+    parser.add_argument("--hands", type=int, default=4, help="how many come at the same time")
+    parser.add_argument("--database", choices=["sqlite", "postgres"], default="sqlite")
+
+
 def _add_import(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--database-url", help="another database than SQLite")
@@ -62,6 +88,8 @@ _KINDS: dict[
     "compose": (lambda _: compose.measure(), _add_nothing),
     "dkim": (lambda _: dkim.measure(), _add_nothing),
     "send": (_send, _add_send),
+    "growth": (_growth, _add_growth),
+    "opt-outs": (_opt_outs, _add_opt_outs),
     "import": (
         lambda options: import_people.measure(options.rows, options.database_url),
         _add_import,

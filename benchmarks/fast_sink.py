@@ -1,7 +1,9 @@
 """A mail server that throws everything away, several times as fast as Debian's smtp-sink.
 
-``python -m benchmarks.fast_sink PORT COUNTER_FILE``: how many messages came stands in the file, as 8 bytes. It shows
-what a sender could do where smtp-sink is the limit. It understands what well-behaved senders say and nothing else.
+``python -m benchmarks.fast_sink PORT COUNTER_FILE [LOG]``: how many messages came stands in the first file, as 8 bytes.
+The second one gets a line for each at the end: when its last byte was read, by the clock that all processes share, and
+for whom it was. It shows what a sender could do where smtp-sink is the limit. It understands what well-behaved senders
+say and nothing else.
 """
 
 import asyncio
@@ -9,6 +11,7 @@ import mmap
 import signal
 import struct
 import sys
+import time
 from pathlib import Path
 from typing import cast
 
@@ -28,8 +31,10 @@ _COUNT = struct.Struct("<Q")
 class Conversation(asyncio.Protocol):
     """One connection: commands until DATA, then everything up to the lone dot."""
 
-    def __init__(self, counter: mmap.mmap) -> None:
+    def __init__(self, counter: mmap.mmap, came: list[tuple[float, bytes]] | None) -> None:
         self._counter = counter
+        self._came = came
+        self._recipient = b""
         self._buffer = bytearray()
         self._in_data = False
         self._searched = 0
@@ -54,6 +59,8 @@ class Conversation(asyncio.Protocol):
             return False
         del self._buffer[: len(line) + 1]
         word = bytes(line[:4]).upper()
+        if word == b"RCPT":
+            self._recipient = bytes(line).partition(b"<")[2].partition(b">")[0]
         replies.append(_REPLIES.get(word, _DONE))
         self._in_data, self._searched = word == b"DATA", 0
         return True
@@ -66,6 +73,8 @@ class Conversation(asyncio.Protocol):
         del self._buffer[: end + len(_END)]
         self._in_data = False
         replies.append(_DONE)
+        if self._came is not None:
+            self._came.append((time.monotonic(), self._recipient))
         _COUNT.pack_into(self._counter, 0, _COUNT.unpack_from(self._counter)[0] + 1)
         return True
 
@@ -82,14 +91,28 @@ def _shared_counter(path: Path) -> mmap.mmap:
         return mmap.mmap(file.fileno(), _COUNT.size)
 
 
-async def serve(port: int, path: Path) -> None:
+async def serve(port: int, path: Path, log: Path | None) -> None:
     """Take messages until SIGTERM."""
     counter = _shared_counter(path)
+    came: list[tuple[float, bytes]] | None = [] if log else None
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
-    await loop.create_server(lambda: Conversation(counter), "127.0.0.1", port, backlog=1024)
+    await loop.create_server(lambda: Conversation(counter, came), "127.0.0.1", port, backlog=1024)
     await stop.wait()
+    if log and came is not None:
+        _write_log(log, came)
+
+
+def _write_log(log: Path, came: list[tuple[float, bytes]]) -> None:
+    log.write_text("".join(f"{at} {recipient.decode()}\n" for at, recipient in came))
+
+
+def read_log(log: Path) -> list[tuple[float, str]]:
+    """When each message came, and for whom, once the server has ended."""
+    lines = (line.split() for line in log.read_text().splitlines())
+    return [(float(at), recipient) for at, recipient in lines]
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(int(sys.argv[1]), Path(sys.argv[2])))
+    paths = [Path(argument) for argument in sys.argv[2:]]
+    uvloop.run(serve(int(sys.argv[1]), paths[0], paths[1] if len(paths) > 1 else None))

@@ -3,14 +3,17 @@
 import json
 import os
 import shutil
+import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 from benchmarks import letters
 from benchmarks.machine import free_port, program
@@ -27,10 +30,16 @@ from prefcentre.subscribers.models import Subscriber, SubscriberKey
 from prefcentre.testing import RecordingSmtpServer
 
 _CHUNK = 50_000
+_WEB_SECONDS = 30
 _NAMES = ("Ada", "Ben", "Cleo", "Dan", "Zoë", "Ивана", "Αθηνά", "José")
 _CITIES = ("Sofia", "London", "Wien", "Αθήνα", "Paris", "Пловдив", "Malmö")
 _PLANS = ("free", "team", "company")
 _SINCE = "2026-01-05 09:00:00.000000"
+
+
+def address_of(number: int) -> str:
+    """The address of one of the made-up people."""
+    return f"person{number}@mail{number % 500}.example.org"
 
 
 @dataclass(frozen=True)
@@ -58,6 +67,30 @@ class Home:
         """One command of the program and its answer."""
         found: dict[str, Any] = json.loads(program(self.environment, *arguments, "--json"))
         return found
+
+    def command(self, *words: object) -> list[object]:
+        """The program with these words behind it."""
+        return [sys.executable, "-m", "prefcentre", *words]
+
+    def wait_for_web(self) -> None:
+        """Wait until pages are served. Raises OSError when that takes too long."""
+        deadline = time.monotonic() + _WEB_SECONDS
+        while True:
+            try:
+                address = f"http://127.0.0.1:{self.web_port}/healthz"
+                urlopen(address, timeout=1).close()
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+            else:
+                return
+
+    def public_ids(self) -> list[tuple[int, int]]:
+        """Everybody's number and the one that stands in their links."""
+        with self.opened() as context, context.db.reading() as session:
+            rows = session.execute(select(col(Subscriber.id), col(Subscriber.public_id)))
+            return [(number or 0, public_id) for number, public_id in rows]
 
     def start_campaign(self, slug: str, kind: letters.Kind) -> None:
         """Write a campaign and let it begin as soon as there is a worker."""
@@ -126,7 +159,7 @@ def _add_chunk(context: Context, first: int, count: int) -> None:
             number,
             drawn.public_id,
             drawn.consent_ref,
-            f"person{number}@mail{number % 500}.example.org",
+            address_of(number),
             _NAMES[number % len(_NAMES)],
             f"Person {number}",
             "en",

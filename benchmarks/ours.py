@@ -37,6 +37,7 @@ class Bench:
     """An installation that is ready to send, and the server of its database if it has one."""
 
     home: Home
+    people: int
     server: postgres.Server | None = None
 
     def database_cpu(self) -> float:
@@ -49,6 +50,8 @@ class Sent:
     """One campaign: the sending itself, and what came before and after it."""
 
     run: Run
+    cpu_while_sending: float
+    """From the first message to the last only, without the end of the program."""
     start_seconds: float
     """From the start of the program to the first message, with the audience being written down."""
     start_cpu: float
@@ -72,7 +75,8 @@ def prepared(people: int, database: str) -> Iterator[Bench]:
     with ExitStack() as stack:
         server = stack.enter_context(postgres.server()) if database == "postgres" else None
         url = server.url if server else None
-        yield Bench(stack.enter_context(made_home(people, database_url=url)), server)
+        home = stack.enter_context(made_home(people, database_url=url))
+        yield Bench(home, people, server)
 
 
 def send(
@@ -90,12 +94,12 @@ def send(
     home, log = bench.home, bench.home.folder / f"{slug}.log"
     with ExitStack() as stack:
         sink = stack.enter_context(listening(way.sink, home.smtp_port))
-        worker = stack.enter_context(_worker(home, way, stack.enter_context(log.open("wb"))))
+        worker = stack.enter_context(worker_of(home, way, stack.enter_context(log.open("wb"))))
         try:
             _wait_for(sink, worker, 1)
             first = _mark(bench, worker)
             _wait_for(sink, worker, messages, meanwhile)
-            last = time.monotonic()
+            last = _mark(bench, worker)
             finished = _finished(home, slug, messages)
             database_cpu = bench.database_cpu() - first.database_cpu
             cost = worker.end()
@@ -104,13 +108,21 @@ def send(
             raise
         _check_books(home, slug, messages, sink.count())
         # Everything after the first message counts, the last results and the end of the program too.
-        run = Run(sink.count(), last - first.at, cost.cpu_seconds - first.cpu, cost.peak_mib)
+        run = Run(sink.count(), last.at - first.at, cost.cpu_seconds - first.cpu, cost.peak_mib)
     if way.profile:
         profiling.show(home.folder)
-    return Sent(run, first.at - worker.started, first.cpu, finished - last, database_cpu)
+    return Sent(
+        run=run,
+        cpu_while_sending=last.cpu - first.cpu,
+        start_seconds=first.at - worker.started,
+        start_cpu=first.cpu,
+        end_seconds=finished - last.at,
+        database_cpu=database_cpu,
+    )
 
 
-def _worker(home: Home, way: Way, errors: IO[bytes]) -> AbstractContextManager[Running]:
+def worker_of(home: Home, way: Way, errors: IO[bytes]) -> AbstractContextManager[Running]:
+    """The sending processes of an installation."""
     program = ["-m", "benchmarks.profiling", home.folder] if way.profile else ["-m", "prefcentre"]
     environment = home.environment | keys.settings(home.folder, way.dkim)
     environment["PREFCENTRE_SMTP_CONNECTIONS"] = str(way.connections)

@@ -30,6 +30,13 @@ class Sink:
     port: int
     process: Running
     count: Callable[[], int]
+    log: Path | None = None
+
+    def end(self) -> list[tuple[float, str]]:
+        """End it and say when each message came and for whom, by the clock that all processes share."""
+        assert self.log, "Only the fast one can be told to write that down."
+        self.process.end()
+        return fast_sink.read_log(self.log)
 
     def wait_for(self, count: int, seconds: float) -> None:
         """Wait until so many have come; the counter may lag a moment behind the answer. Raises TimeoutError."""
@@ -41,15 +48,23 @@ class Sink:
 
 
 @contextmanager
-def listening(kind: SinkKind, port: int) -> Iterator[Sink]:
+def listening(kind: SinkKind, port: int, *, logging: bool = False) -> Iterator[Sink]:
     """A fresh server on this port, gone at the end."""
     with tempfile.TemporaryDirectory(prefix="prefcentre-sink-") as folder:
         path = Path(folder) / "count"
         if kind == "fast":
-            command = [sys.executable, "-m", "benchmarks.fast_sink", port, path]
+            log = Path(folder) / "log" if logging else None
+            command = [
+                sys.executable,
+                "-m",
+                "benchmarks.fast_sink",
+                port,
+                path,
+                *filter(None, [log]),
+            ]
             with running(command) as process:
                 _wait_until_up(port)
-                yield Sink(port, process, lambda: fast_sink.read_count(path))
+                yield Sink(port, process, lambda: fast_sink.read_count(path), log)
             return
         with path.open("wb") as output, running(_smtp_sink(port), output=output) as process:
             _wait_until_up(port)
