@@ -8,6 +8,7 @@ import os
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -57,6 +58,12 @@ class SigningKey:
             return f"v=DKIM1; k=ed25519; p={_base64(public.public_bytes(Encoding.Raw, PublicFormat.Raw))}"
         wrapped = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         return f"v=DKIM1; k=rsa; p={_base64(wrapped)}"
+
+    @cached_property
+    def names(self) -> tuple[bytes, bytes, bytes]:
+        """Algorithm, domain and selector, as they stand in a signature."""
+        algorithm = b"rsa-sha256" if self.is_rsa else b"ed25519-sha256"
+        return algorithm, self.domain.encode(), self.selector.encode()
 
     def sign(self, digest: bytes) -> bytes:
         """The signature of a SHA-256 digest."""

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import structlog
 
@@ -11,6 +12,7 @@ from prefcentre.clock import Clock
 from prefcentre.dkim import rules
 from prefcentre.dkim.keys import SigningKey, read_all
 from prefcentre.dkim.rules import Relaxed
+from prefcentre.dkim.threads import SigningThreads
 from prefcentre.errors import ContentError, SettingsError
 from prefcentre.settings import Settings
 
@@ -21,7 +23,15 @@ except ImportError:
     # It comes with an extra, which most installations do not need.
     dkimpy = None
 
-__all__ = ["MessageSigner", "Signers", "SigningKey", "keys_for", "keys_of"]
+__all__ = [
+    "MessageSigner",
+    "Signers",
+    "SigningKey",
+    "SigningThreads",
+    "Unsigned",
+    "keys_for",
+    "keys_of",
+]
 
 _FOREIGN_LINE_END = re.compile(rb"(?<!\r)\n|\r(?!\n)")
 _FOREIGN_BLANK = re.compile(rb"[\x0b\x0c]")
@@ -29,14 +39,24 @@ _FOREIGN_BLANK = re.compile(rb"[\x0b\x0c]")
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True)
+class Unsigned:
+    """A message that was found fit to be signed, and what its signatures are made of."""
+
+    data: bytes
+    parts: tuple[tuple[SigningKey, bytes, bytes], ...]
+
+    def signed(self) -> bytes:
+        """The message with its signatures in front. Takes long and can't fail; any thread may do it."""
+        fields = [rules.signed_field(field, key.sign(digest)) for key, field, digest in self.parts]
+        return b"".join([*fields, self.data])
+
+
 class MessageSigner:
     """Signs messages with the keys of one domain. Any number of threads may use it at once."""
 
     def __init__(self, keys: Sequence[SigningKey], clock: Clock) -> None:
-        self._keys, self._clock = keys, clock
-        self._names = [
-            (_algorithm(key), key.domain.encode(), key.selector.encode()) for key in keys
-        ]
+        self._keys, self._clock = tuple(keys), clock
 
     def sign(self, data: bytes) -> bytes:
         """The message with a DKIM-Signature for each key in front (R31, R48).
@@ -44,6 +64,10 @@ class MessageSigner:
         ``data`` is a whole message as it will be sent, with CRLF and without the final dot. Raises ContentError when
         it is none, has no From, or has a line that SMTP would change on the way.
         """
+        return self.prepare(data).signed()
+
+    def prepare(self, data: bytes) -> Unsigned:
+        """All of ``sign`` but the signatures themselves. Raises as ``sign`` does."""
         message = _relaxed(data)
         fields = rules.to_sign(message.fields)
         names = tuple(name for name, _ in fields)
@@ -51,12 +75,12 @@ class MessageSigner:
             raise ContentError("A mail without a sender can't be signed.")
         hashed = hashlib.sha256(message.body).digest()
         at = int(self._clock.now().timestamp())
-        signed = []
-        for key, (algorithm, domain, selector) in zip(self._keys, self._names, strict=True):
-            unsigned = rules.unsigned_field(algorithm, domain, selector, names, at, hashed)
-            digest = hashlib.sha256(rules.octets_to_sign(fields, unsigned)).digest()
-            signed.append(rules.signed_field(unsigned, key.sign(digest)))
-        return b"".join([*signed, data])
+        parts = []
+        for key in self._keys:
+            field = rules.unsigned_field(*key.names, names, at, hashed)
+            digest = hashlib.sha256(rules.octets_to_sign(fields, field)).digest()
+            parts.append((key, field, digest))
+        return Unsigned(data, tuple(parts))
 
 
 class Signers:
@@ -73,13 +97,18 @@ class Signers:
                 log.warning("dkim_key", domain=key.domain, selector=key.selector, concern=concern)
         self._signers = {domain: MessageSigner(keys, clock) for domain, keys in found.items()}
 
+    @property
+    def is_any(self) -> bool:
+        """Whether anything is signed here at all."""
+        return bool(self._signers)
+
     def signer_for(self, domain: str) -> MessageSigner | None:
         """The signer for mail from this domain, or None when its mail is not signed here.
 
         A domain without keys of its own is signed for by the nearest one above it that has some, which DMARC takes
         for aligned unless the domain asks for strictness. Raises InvalidAddress when it is not a domain.
         """
-        if not self._signers:
+        if not self.is_any:
             return None
         found = rules.signing_domain(normal_domain(domain), self._signers)
         return self._signers[found] if found else None
@@ -98,10 +127,6 @@ def keys_for(keys: Sequence[SigningKey], domain: str) -> list[SigningKey]:
     """The keys that sign mail from a domain, given as an A-label; the one that every receiver can check comes first."""
     found = rules.signing_domain(domain, {key.domain for key in keys})
     return [key for key in keys if key.domain == found]
-
-
-def _algorithm(key: SigningKey) -> bytes:
-    return b"rsa-sha256" if key.is_rsa else b"ed25519-sha256"
 
 
 def _relaxed(data: bytes) -> Relaxed:
