@@ -12,6 +12,7 @@ The map, from the ground up (each line may import only the lines above it):
     consent                     what they agreed to, when and to which words: append-only
     suppression                 whom we must not write to, and why
     preferences                 what a person chooses on their page
+    throttles                   how much may go where, and when: limits that all processes share
     campaigns                   what is sent, and when: files, states, schedule
     tracking                    opens and clicks of those who agreed
     messages                    one rendered mail as bytes

@@ -21,10 +21,19 @@ from prefcentre.errors import Unavailable
 from prefcentre.preferences import models as _preferences
 from prefcentre.subscribers import models as _subscribers
 from prefcentre.suppression import models as _suppression
+from prefcentre.throttles import models as _throttles
 from prefcentre.tracking.models import TRACKING_METADATA
 
 # The modules are imported for the tables that they put into the metadata.
-_MODULES = (_campaigns, _consent, _delivery, _preferences, _subscribers, _suppression)
+_MODULES = (
+    _campaigns,
+    _consent,
+    _delivery,
+    _preferences,
+    _subscribers,
+    _suppression,
+    _throttles,
+)
 
 METADATA: dict[str, sa.MetaData] = {"main": SQLModel.metadata, "tracking": TRACKING_METADATA}
 VERSION_TABLES = {"main": "alembic_version", "tracking": "alembic_version_tracking"}

@@ -145,6 +145,62 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "throttle",
+        sa.Column("scope", sa.String(length=300), nullable=False),
+        sa.Column(
+            "source",
+            sa.Enum(
+                "settings",
+                "campaign",
+                "admin",
+                native_enum=False,
+                length=32,
+                create_constraint=True,
+                name="limit_source",
+            ),
+            nullable=False,
+        ),
+        sa.Column("per_second", sa.Float(), nullable=True),
+        sa.Column("per_minute", sa.Integer(), nullable=True),
+        sa.Column("per_hour", sa.Integer(), nullable=True),
+        sa.Column("per_day", sa.Integer(), nullable=True),
+        sa.Column("connections", sa.Integer(), nullable=True),
+        sa.Column("warm_up", JSON, nullable=False),
+        sa.Column("warm_up_from", sa.Date(), nullable=True),
+        sa.Column("send_window", JSON, nullable=False),
+        sa.PrimaryKeyConstraint("scope", name=op.f("pk_throttle")),
+    )
+    op.create_table(
+        "throttle_share",
+        sa.Column("scope", sa.String(length=300), nullable=False),
+        sa.Column("worker_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("connections", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("scope", "worker_id", name=op.f("pk_throttle_share")),
+    )
+    op.create_table(
+        "throttle_state",
+        sa.Column("scope", sa.String(length=300), nullable=False),
+        sa.Column("pace", sa.Float(), nullable=True),
+        sa.Column("width", sa.Integer(), nullable=True),
+        sa.Column("paused_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("why", sa.String(), nullable=False),
+        sa.Column("good", sa.Integer(), nullable=False),
+        sa.Column("bad", sa.Integer(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("refusals", sa.Integer(), nullable=False),
+        sa.Column("refused_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("scope", name=op.f("pk_throttle_state")),
+    )
+    op.create_table(
+        "throttle_use",
+        sa.Column("scope", sa.String(length=300), nullable=False),
+        sa.Column("at", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("total", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("scope", "at", name=op.f("pk_throttle_use")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "topic",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("key", sa.String(length=64), nullable=False),
@@ -631,6 +687,10 @@ def downgrade() -> None:
     op.drop_table("campaign")
     op.drop_table("worker")
     op.drop_table("topic")
+    op.drop_table("throttle_use")
+    op.drop_table("throttle_state")
+    op.drop_table("throttle_share")
+    op.drop_table("throttle")
     with op.batch_alter_table("suppression", schema=None) as batch_op:
         batch_op.drop_index(
             "uq_suppression_active",
