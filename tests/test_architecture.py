@@ -132,9 +132,9 @@ def stray_imports(graph: grimp.ImportGraph) -> list[str]:
 def is_a_door(importer: str, imported: str, home: str) -> bool:
     if imported in {home, f"{home}.service", *OTHER_DOORS}:
         return True
-    # Queries join tables of lower packages (delivery's largest has a file of its own, ``facts``), and rules name their
-    # states; none of them acts on what it sees.
-    kind = importer.rpartition(".")[2]
+    # Queries join tables of lower packages (delivery has several files of them, and its largest is ``facts``), and rules
+    # name their states; none of them acts on what it sees.
+    kind = importer.rpartition(".")[2].rpartition("_")[2]
     return imported == f"{home}.models" and kind in {"facts", "queries", "models", "rules"}
 
 

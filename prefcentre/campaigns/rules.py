@@ -22,6 +22,7 @@ class CampaignEvent(StrEnum):
     RESUME = "resume"  # A person lets it go on.
     HOLD = "hold"  # We stop it: overdue, or a check failed.
     FINISH = "finish"  # Every recipient has an outcome.
+    REOPEN = "reopen"  # A person sends uncertain mails again.
     CANCEL = "cancel"  # A person ends it.
 
 
@@ -45,6 +46,8 @@ TRANSITIONS: dict[CampaignEvent, dict[CampaignState, CampaignState]] = {
         _S.SENDING: _S.HELD,
     },
     CampaignEvent.FINISH: {_S.SENDING: _S.FINISHED},
+    # Its audience stays as it was; only recipients whose outcome was uncertain have none again.
+    CampaignEvent.REOPEN: {_S.FINISHED: _S.SENDING},
     CampaignEvent.CANCEL: {
         _S.DRAFT: _S.CANCELLED,
         _S.SCHEDULED: _S.CANCELLED,
@@ -90,6 +93,7 @@ _WORDS = {
     CampaignEvent.RESUME: "go on",
     CampaignEvent.HOLD: "be held",
     CampaignEvent.FINISH: "be finished",
+    CampaignEvent.REOPEN: "be opened again",
     CampaignEvent.CANCEL: "be cancelled",
 }
 

@@ -217,6 +217,11 @@ def mark_finished(session: Session, context: Context, campaign_id: int) -> bool:
     return _mark(session, campaign_id, CampaignEvent.FINISH, finished_at=context.clock.now())
 
 
+def reopen(session: Session, slug: str) -> Campaign:
+    """A finished campaign has recipients without an outcome again, and sends. Raises NotFound and WrongState."""
+    return _move(session, slug, CampaignEvent.REOPEN, finished_at=None)
+
+
 def sender_domain(session: Session, domain: str) -> SenderDomain | None:
     """What was found about a domain that stands in From (R45), or None when it was never checked."""
     return queries.sender_domain(session, domain)

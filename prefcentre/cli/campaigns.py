@@ -1,5 +1,7 @@
 """prefcentre campaigns: look at campaigns, try them out, send them and see what became of them."""
 
+import getpass
+import sys
 import time
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -9,11 +11,13 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from prefcentre import addresses
 from prefcentre.campaigns import service as campaigns
 from prefcentre.campaigns.service import CampaignState
 from prefcentre.cli.common import JsonOption, answer, err, opened, out
 from prefcentre.context import Context
 from prefcentre.delivery import service as delivery
+from prefcentre.delivery.service import Decision, Unknown
 from prefcentre.errors import InvalidInput
 
 app = typer.Typer(help="Campaigns: check, plan, try, send, report.", no_args_is_help=True)
@@ -165,10 +169,65 @@ def cancel(slug: Slug, *, as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def status(slug: Slug, *, as_json: JsonOption = False) -> None:
-    """Show where a campaign stands."""
+def status(
+    slug: Slug,
+    *,
+    show_addresses: Annotated[
+        bool, typer.Option("--show-addresses", help="Show the addresses of uncertain mails whole.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show where a campaign stands, and of which mails nobody knows whether they arrived."""
+    with opened() as context, context.db.reading() as session:
+        found = delivery.status(session, slug)
+        uncertain = delivery.unknowns(session, context, slug)
+    found["unknown"] = [_uncertain(one, whole=show_addresses) for one in uncertain]
+    answer(as_json, found, "\n".join([_status_text(found), *_uncertain_lines(found)]))
+
+
+@app.command("resolve-unknown")
+def resolve_unknown(
+    slug: Slug,
+    *,
+    resend: Annotated[
+        bool, typer.Option("--resend", help="Send them again; each may arrive a second time.")
+    ] = False,
+    accept: Annotated[bool, typer.Option("--accept", help="Take them as delivered.")] = False,
+    deliveries: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--delivery", help="Only this one, by its number in “status”; may be said again."
+        ),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before sending again.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Decide about mails of which nobody knows whether they arrived, all or some. Mails on their way are not touched.
+
+    What waits for its answer is none of them: it gets the answer, or becomes uncertain when the connection breaks.
+    """
+    if resend == accept:
+        raise typer.BadParameter("say one of --resend and --accept")
+    decision = Decision.RESEND if resend else Decision.ACCEPT
+    only = tuple(deliveries or ())
     with opened() as context:
-        _answer_status(context, slug, as_json=as_json)
+        count = _uncertain_count(context, slug, only)
+        if decision is Decision.RESEND and count and not yes and sys.stdin.isatty():
+            question = f"Send {count:,} mails again? Each of them may have arrived already."
+            typer.confirm(question, abort=True, err=True)
+        settled, more = 0, count > 0
+        while more:
+            with context.db.writing() as session:
+                some = delivery.settle_unknowns(session, context, slug, decision, _who(), only)
+            settled, more = settled + some, some > 0
+        with context.db.reading() as session:
+            found = delivery.status(session, slug)
+    words = "sent again" if resend else "taken as delivered"
+    answer(
+        as_json,
+        found | {"decision": decision, "settled": settled},
+        f"{settled:,} uncertain mails are {words}.\n{_status_text(found)}",
+    )
 
 
 @app.command()
@@ -198,6 +257,51 @@ def _answer_status(context: Context, slug: str, *, as_json: bool) -> None:
     with context.db.reading() as session:
         found = delivery.status(session, slug)
     answer(as_json, found, _status_text(found))
+
+
+def _uncertain_count(context: Context, slug: str, only: tuple[int, ...]) -> int:
+    with context.db.writing() as session:
+        # A sender that died is told of by nobody while no other one runs, and what it held is uncertain as well.
+        delivery.recover(session, context)
+        return delivery.unknown_count(session, slug, only)
+
+
+def _uncertain(found: Unknown, *, whole: bool) -> dict[str, Any]:
+    address = found.email if whole or found.email is None else addresses.parse(found.email).masked
+    return {
+        "delivery": found.delivery,
+        "email": address,
+        "attempts": found.attempts,
+        "at": found.at,
+        "what": found.what,
+        "message_id": found.message_id,
+    }
+
+
+def _uncertain_lines(found: Mapping[str, Any]) -> list[str]:
+    if not found["unknown"]:
+        return []
+    count, shown = found["outcomes"]["unknown"], found["unknown"]
+    first = f", the first {len(shown)} of them" if count > len(shown) else ""
+    lines = [f"Nobody knows whether {count:,} of these mails arrived{first}:"]
+    lines += [
+        f"  {one['delivery']}  {one['email'] or '(erased)'}  {one['at']:%Y-%m-%d %H:%M:%S} UTC"
+        f"  {one['message_id']}  {one['what']}"
+        for one in shown
+    ]
+    command = f"prefcentre campaigns resolve-unknown {found['slug']}"
+    return [
+        *lines,
+        f"Look for the Message-ID in the mail server's log, then run “{command}” with --accept or --resend.",
+    ]
+
+
+def _who() -> str:
+    # Not every container has a name for the user it runs as.
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return "somebody"
 
 
 def _wait(context: Context, slug: str, *, show: bool) -> None:

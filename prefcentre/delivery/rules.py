@@ -167,8 +167,18 @@ TRANSITIONS: dict[str, frozenset[str]] = {
         }
     ),
     "deferred": frozenset({"pending", "expired", "cancelled"}),
-    # Evidence that comes late: the sender was thought dead and still got its answer.
-    "unknown": frozenset({"accepted", "failed", "deferred"}),
+    "unknown": frozenset(
+        {
+            # Evidence that comes late: the sender was thought dead and still got its answer. Or a person who takes a mail
+            # as delivered.
+            "accepted",
+            "failed",
+            "deferred",
+            "expired",
+            # A person who sends it again, and knows that it may be the second one.
+            "pending",
+        }
+    ),
     "accepted": frozenset(),
     "failed": frozenset(),
     "suppressed": frozenset(),

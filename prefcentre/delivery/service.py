@@ -14,16 +14,25 @@ from prefcentre.delivery.presence import drop_lease, holds_lease, take_lease
 from prefcentre.delivery.report import finish_if_done, is_over, report, status
 from prefcentre.delivery.rules import Send, Skip
 from prefcentre.delivery.trial import Trial, send_test
+from prefcentre.delivery.unknowns import (
+    Decision,
+    Unknown,
+    settle_unknowns,
+    unknown_count,
+    unknowns,
+)
 from prefcentre.delivery.worker import Worker
 
 __all__ = [
     "Checked",
+    "Decision",
     "Delivery",
     "DeliveryState",
     "Plan",
     "Send",
     "Skip",
     "Trial",
+    "Unknown",
     "Worker",
     "cancel_rest",
     "check",
@@ -40,9 +49,12 @@ __all__ = [
     "recover",
     "report",
     "send_test",
+    "settle_unknowns",
     "start",
     "status",
     "take_lease",
+    "unknown_count",
+    "unknowns",
     "wait_for_dots",
 ]
 

@@ -1,5 +1,6 @@
 """The campaign commands: what they answer, refuse and wait for."""
 
+import io
 import signal
 import subprocess
 import sys
@@ -104,3 +105,83 @@ def test_who_stops_the_wait_is_told_that_nothing_is_lost(
         _, told = waiting.communicate(timeout=timedelta(seconds=60).total_seconds())
     assert waiting.returncode in {0, 130}
     assert "Traceback" not in told
+
+
+# --- uncertain mails ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def uncertain(cli: Cli, smtpd: RecordingSmtpServer) -> None:
+    """The server took Ada's mail and never said so."""
+    smtpd.drop(recorded=True, times=1)
+    found = cli("campaigns", "start", "spring", "--wait", "--json").ok().json
+    assert found["outcomes"]["unknown"] == 1
+
+
+@pytest.mark.usefixtures("uncertain")
+def test_status_lists_uncertain_mails_with_addresses_for_those_who_ask(
+    cli: Cli, smtpd: RecordingSmtpServer
+) -> None:
+    (shown,) = cli("campaigns", "status", "spring", "--json").ok().json["unknown"]
+    assert shown["email"] == "a•••@example.org"
+    assert shown["attempts"] == 1
+    assert shown["what"]
+    assert f"Message-ID: {shown['message_id']}\r\n".encode() in smtpd.messages[0].data
+    words = cli("campaigns", "status", "spring").ok().stdout
+    assert "a•••@example.org" in words
+    assert "ada@example.org" not in words
+    assert "resolve-unknown spring" in words
+    whole = cli("campaigns", "status", "spring", "--show-addresses").ok().stdout
+    assert "ada@example.org" in whole
+
+
+@pytest.mark.usefixtures("uncertain")
+def test_an_uncertain_mail_can_be_taken_as_delivered(cli: Cli) -> None:
+    found = cli("campaigns", "resolve-unknown", "spring", "--accept", "--json").ok().json
+    assert (found["settled"], found["decision"], found["state"]) == (1, "accept", "finished")
+    assert found["outcomes"]["accepted"] == 1
+    again = cli("campaigns", "resolve-unknown", "spring", "--accept", "--json").ok().json
+    assert again["settled"] == 0
+
+
+@pytest.mark.usefixtures("uncertain")
+def test_an_uncertain_mail_can_be_sent_again(cli: Cli, smtpd: RecordingSmtpServer) -> None:
+    found = cli("campaigns", "resolve-unknown", "spring", "--resend", "--yes", "--json").ok().json
+    assert (found["settled"], found["state"]) == (1, "sending")
+    assert cli("campaigns", "status", "spring", "--json").ok().json["outcomes"]["pending"] == 1
+
+
+@pytest.mark.usefixtures("uncertain")
+@pytest.mark.parametrize(("typed", "code", "settled"), [("y\n", 0, 1), ("n\n", 1, 0)])
+def test_a_person_at_a_terminal_is_asked_before_anything_is_sent_again(
+    typed: str, code: int, settled: int, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", Terminal(typed))
+    answer = cli("campaigns", "resolve-unknown", "spring", "--resend")
+    assert answer.code == code
+    assert "Send 1 mails again" in answer.stderr
+    found = cli("campaigns", "status", "spring", "--json").ok().json["outcomes"]
+    assert (found["pending"], found["unknown"]) == (settled, 1 - settled)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("options", [(), ("--resend", "--accept")])
+def test_one_decision_has_to_be_named(options: tuple[str, ...], cli: Cli) -> None:
+    cli("campaigns", "start", "spring", "--wait").ok()
+    assert cli("campaigns", "resolve-unknown", "spring", *options).code == 2
+
+
+def test_what_a_killed_sender_left_is_uncertain_at_once(
+    cli: Cli, smtpd: RecordingSmtpServer
+) -> None:
+    smtpd.stall()
+    words = [sys.executable, "-m", "prefcentre", "campaigns", "start", "spring", "--wait"]
+    with subprocess.Popen(words, stderr=subprocess.DEVNULL) as waiting:
+        smtpd.wait_for(1)
+        waiting.kill()
+    found = cli("campaigns", "resolve-unknown", "spring", "--accept", "--json").ok().json
+    assert found["settled"] == 1
