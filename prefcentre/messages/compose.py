@@ -11,7 +11,7 @@ from operator import itemgetter
 from prefcentre import addresses
 from prefcentre.context import Context
 from prefcentre.errors import ContentError, InvalidToken
-from prefcentre.messages import filling, headers
+from prefcentre.messages import headers
 from prefcentre.messages.compiling import html_variant, on_colour
 from prefcentre.messages.cutting import COUNTING, Cut, Form, Known, Page, Source, cut
 from prefcentre.messages.filling import Memo, Part
@@ -83,13 +83,9 @@ class _Frame:
 
     def part(self, cut: Cut, part: Part, first: int) -> int:
         """Take in a part whose pieces begin at number ``first``; returns the number behind them."""
-        if cut.program is not None:
-            self.piece(first)
-            return first + 1
         numbers = {hole: first + place for place, hole in enumerate(part.holes)}
         self.text(cut.fixed[0])
-        for number, text in zip(cut.order, cut.fixed[1:], strict=True):
-            hole = cut.holes[number]
+        for hole, text in zip(cut.holes, cut.fixed[1:], strict=True):
             self.piece(self._tokens[hole.name] if hole.source is Source.LINK else numbers[hole])
             self.text(text)
         return first + len(part.holes)
@@ -231,7 +227,7 @@ class Composer:
     def _part(self, source: str, file: str, form: Form, *, counted: bool) -> tuple[Cut, Part]:
         known = Known(self._known_values | {"tracked": counted}, self._pages)
         made = cut(source, file, form, known)
-        return made, filling.part(made, form, self._memos[form], known)
+        return made, Part(made, form, self._memos[form], known)
 
     def _subject_line(self) -> tuple[Part, _Layout]:
         made, part = self._part(self._compiled.subject, "subject", Form.LINE, counted=False)

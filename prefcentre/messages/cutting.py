@@ -1,8 +1,8 @@
 """Cuts a part of a message where it differs from person to person: fixed text, and holes between.
 
 This is a file of its own because it runs once for a part of a campaign, while composing runs for every recipient.
-What is the same for everybody, conditions included, is settled here; only a part that still has conditions, loops or
-filters keeps a program.
+What is the same for everybody, conditions included, is settled here. Only what is left of conditions, loops and
+filters stays a program, which prints one fragment after the other.
 """
 
 import re
@@ -17,8 +17,17 @@ from markupsafe import escape
 
 from prefcentre.errors import ContentError
 from prefcentre.messages import quoted, sandbox
-from prefcentre.messages.sandbox import SUBSCRIBER, MailEnvironment, Program, filtered
+from prefcentre.messages.sandbox import MailEnvironment, Program, filtered
 from prefcentre.messages.values import MissingValue
+
+COUNTING = "counting"
+"""The name of the token that opens and clicks are counted by."""
+END_OF_FRAGMENT = "\0"
+"""What a program prints behind each fragment; nothing else that it prints holds one."""
+_HOLE = re.compile(r"(?:hole|fragment)\d+__")
+# Of the campaign and of links some entries are the same for everybody, and others belong to one message.
+_KNOWN = {("tracked",), ("brand",), ("links", "privacy")}
+_KNOWN |= {("campaign", name) for name in ("slug", "name", "topic")}
 
 
 class Form(Enum):
@@ -43,17 +52,18 @@ class Form(Enum):
 
 
 class Source(Enum):
-    """Where the value of a hole comes from."""
+    """Where what stands in a hole comes from."""
 
     FIELD = "field"  # A field of the person.
     ATTRIBUTE = "attribute"  # One of the person's attributes.
     MESSAGE = "message"  # Belongs to this message: the address, the subject.
     LINK = "link"  # The token of a link; plain letters that need no encoding.
+    FRAGMENT = "fragment"  # The program prints it.
 
 
 @dataclass(frozen=True, slots=True)
 class Hole:
-    """What stands in a place as it is, with the text that stands in for a missing value."""
+    """What stands in a place, with the text that stands in for a missing value."""
 
     source: Source
     name: str
@@ -62,11 +72,8 @@ class Hole:
     @property
     def path(self) -> str:
         """Its name in a template."""
-        return (
-            f"subscriber.attributes.{self.name}"
-            if self.source is Source.ATTRIBUTE
-            else f"subscriber.{self.name}"
-        )
+        owner = "subscriber.attributes" if self.source is Source.ATTRIBUTE else "subscriber"
+        return f"{owner}.{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,37 +94,28 @@ class Known:
 
 
 @dataclass(frozen=True)
-class Needs:
-    """What a program asks for by name. ``keys`` is None when it takes all attributes, such as in a loop."""
+class Fragments:
+    """A program that prints fragments, and what it asks for.
 
+    ``holes`` it takes written, ``values`` as they are, each under the name beside it; ``names`` are the variables of a
+    template that it asks for as a whole. What is not ``is_finished`` is one fragment that still has to be written.
+    """
+
+    program: Program
     names: frozenset[str]
-    fields: tuple[str, ...]
-    keys: tuple[str, ...] | None
-    links: tuple[str, ...]
+    links: frozenset[str]
+    holes: tuple[tuple[Hole, str], ...] = ()
+    values: tuple[tuple[Hole, str], ...] = ()
+    is_finished: bool = True
 
 
 @dataclass(frozen=True)
 class Cut:
-    """A part in pieces.
+    """A part in pieces: ``fixed`` texts stand before, between and after ``holes``, which may come more than once."""
 
-    Without a program, ``fixed`` stands before, between and after the holes that ``order`` numbers; with one, the
-    program prints it all, and ``is_finished`` says whether that is encoded already.
-    """
-
+    fixed: tuple[str, ...]
     holes: tuple[Hole, ...]
-    fixed: tuple[str, ...] = ()
-    order: tuple[int, ...] = ()
-    program: Program | None = None
-    needs: Needs | None = None
-    is_finished: bool = True
-
-
-COUNTING = "counting"
-"""The name of the token that opens and clicks are counted by."""
-# Of the campaign and of links some entries are the same for everybody, and others belong to one message.
-_KNOWN = {("tracked",), ("brand",), *(("campaign", name) for name in ("slug", "name", "topic"))}
-_KNOWN |= {("links", "privacy")}
-_HOLE = re.compile(r"hole\d+__")
+    fragments: Fragments | None = None
 
 
 def cut(source: str, file: str, form: Form, known: Known) -> Cut:
@@ -125,37 +123,43 @@ def cut(source: str, file: str, form: Form, known: Known) -> Cut:
     environment = sandbox.unescaped_environment(rich=form is Form.HTML)
     tree = environment.parse(source)
     if form.is_quoted and any(tree.find_all((nodes.AssignBlock, nodes.FilterBlock))):
-        # What these print is used again as a value, and would be encoded twice.
-        environment = MailEnvironment(autoescape=form is Form.HTML)
-        tree = sandbox.counted(environment.parse(source))
-        program = Program(environment, tree, file)
-        return Cut((), program=program, needs=_needs(tree), is_finished=False)
+        return _uncut(source, file, form)
     cutter = _Cutter(environment, form, known)
     tree = cutter.visit(sandbox.counted(tree))
     writer = _Writer(form, cutter.holes)
-    pieces = _text_and_holes(tree)
-    if pieces is not None:
-        fixed, order = _split(writer.written(pieces))
-        return Cut(cutter.holes, fixed, order)
-    tree = writer.visit(tree)
-    return Cut(cutter.holes, program=Program(environment, tree, file), needs=_needs(tree))
+    pieces, printing = _sorted_out(tree)
+    fixed, holes = _split(writer.written(pieces), cutter.holes)
+    if not printing:
+        return Cut(fixed, holes)
+    tree = _program_of(printing, writer, environment)
+    asked = sandbox.names(tree)
+    fragments = Fragments(
+        Program(environment, tree, file),
+        names=asked,
+        links=frozenset(sandbox.used_links(tree)),
+        holes=tuple((hole, name) for hole, name in cutter.holes.items() if name in asked),
+        values=tuple((hole, name) for hole, name in cutter.values.items() if name in asked),
+    )
+    return Cut(fixed, holes, fragments)
 
 
-def hole_name(number: int) -> str:
-    """What a program calls a hole."""
-    return f"hole{number}__"
+def _uncut(source: str, file: str, form: Form) -> Cut:
+    """One fragment: what blocks print is used again as a value, and would be encoded twice."""
+    environment = MailEnvironment(autoescape=form is Form.HTML)
+    tree = sandbox.counted(environment.parse(source))
+    names, links = sandbox.names(tree), frozenset(sandbox.used_links(tree))
+    program = Program(environment, tree, file)
+    fragments = Fragments(program, names, links, is_finished=False)
+    return Cut(("", ""), (Hole(Source.FRAGMENT, "fragment0__"),), fragments)
 
 
 class _Cutter(NodeTransformer):
-    """Puts text for what is known, names for holes, and leaves everything else as it is."""
+    """Puts text for what is known, and names for holes and values."""
 
     def __init__(self, environment: MailEnvironment, form: Form, known: Known) -> None:
         self._environment, self._form, self._known = environment, form, known
-        self._holes: dict[Hole, int] = {}
-
-    @property
-    def holes(self) -> tuple[Hole, ...]:
-        return tuple(self._holes)
+        self.holes: dict[Hole, str] = {}
+        self.values: dict[Hole, str] = {}
 
     def visit_If(self, node: nodes.If) -> Any:  # noqa: N802 - Jinja's name.
         chosen = self._chosen(node)
@@ -167,35 +171,47 @@ class _Cutter(NodeTransformer):
         node.nodes = [piece for child in node.nodes for piece in self._pieces(child)]
         return node
 
+    def visit_Getattr(self, node: nodes.Getattr) -> nodes.Node:  # noqa: N802 - Jinja's name.
+        return self._value(node)
+
+    def visit_Getitem(self, node: nodes.Getitem) -> nodes.Node:  # noqa: N802 - Jinja's name.
+        return self._value(node)
+
+    def _value(self, node: nodes.Node) -> nodes.Node:
+        hole = self._hole(node)
+        if hole is None or hole.source is Source.LINK:
+            return self.generic_visit(node)
+        name = self.values.setdefault(hole, f"value{len(self.values)}__")
+        return nodes.Name(name, "load", lineno=1)
+
     def _chosen(self, node: nodes.If) -> list[nodes.Node] | None:
         """The branch that everybody gets, when it is the same for all."""
-        rest = [(node.test, node.body), *((other.test, other.body) for other in node.elif_)]
-        for test, body in rest:
-            yes = [nodes.Output([nodes.TemplateData("1", lineno=1)], lineno=1)]
-            told = self._settled(
-                test, nodes.If(test, cast("list[nodes.Node]", yes), [], [], lineno=1)
-            )
+        yes: list[nodes.Node] = [nodes.Output([nodes.TemplateData("1", lineno=1)], lineno=1)]
+        for branch in (node, *node.elif_):
+            told = self._settled(branch.test, nodes.If(branch.test, yes, [], [], lineno=1))
             if told is None:
                 return None
             if told:
-                return body
+                return branch.body
         return node.else_
 
     def _pieces(self, node: nodes.Expr) -> Iterator[nodes.Expr]:
-        path = sandbox.path_of(node)
         hole = self._hole(node)
+        page = self._page(sandbox.path_of(node))
         if isinstance(node, nodes.TemplateData):
             yield node
         elif hole is not None:
             yield self._named(hole)
-        elif len(path) == 2 and path[0] == "links" and path[1] in self._known.pages:
-            page = self._known.pages[path[1]]
+        elif page is not None:
             yield self._text(page.before)
             yield self._named(Hole(Source.LINK, page.token))
             yield self._text(page.after)
         else:
             told = self._settled(node, nodes.Output([node], lineno=1))
-            yield node if told is None else self._text(told)
+            yield self.visit(node) if told is None else self._text(told)
+
+    def _page(self, path: tuple[str, ...]) -> Page | None:
+        return self._known.pages.get(path[1]) if path[:1] == ("links",) and len(path) == 2 else None
 
     def _hole(self, node: nodes.Node) -> Hole | None:
         fallback = None
@@ -221,9 +237,8 @@ class _Cutter(NodeTransformer):
             return None
         tree = nodes.Template([printing], lineno=1).set_environment(self._environment)
         try:
-            return Program(self._environment, cast("nodes.Template", tree), "").render(
-                self._known.values
-            )
+            program = Program(self._environment, cast("nodes.Template", tree), "")
+            return program.render(self._known.values)
         except (ContentError, MissingValue):
             # It fails for each person, where it is told which one and why.
             return None
@@ -232,18 +247,18 @@ class _Cutter(NodeTransformer):
         return nodes.TemplateData(self._form.escaped(text), lineno=1)
 
     def _named(self, hole: Hole) -> nodes.Name:
-        number = self._holes.setdefault(hole, len(self._holes))
-        return nodes.Name(hole_name(number), "load", lineno=1)
+        name = self.holes.setdefault(hole, f"hole{len(self.holes)}__")
+        return nodes.Name(name, "load", lineno=1)
 
 
 class _Writer(NodeTransformer):
     """Writes out what is fixed; what a program prints passes through the filter that writes it."""
 
-    def __init__(self, form: Form, holes: tuple[Hole, ...]) -> None:
+    def __init__(self, form: Form, holes: Mapping[Hole, str]) -> None:
         self._form = form
         # Tokens come without the line break that other values bring along, as one stands in a header, too.
-        numbers = [number for number, hole in enumerate(holes) if hole.source is Source.LINK]
-        self._tokens = set(map(hole_name, numbers)) if form.is_quoted else set()
+        links = [name for hole, name in holes.items() if hole.source is Source.LINK]
+        self._links = set(links) if form.is_quoted else set()
 
     def visit_Output(self, node: nodes.Output) -> nodes.Output:  # noqa: N802 - Jinja's name.
         node.nodes = list(self.written(node.nodes))
@@ -259,7 +274,7 @@ class _Writer(NodeTransformer):
             yield from self._fixed(broken, text)
             name = _hole_of(piece)
             yield piece if name else self._printed(piece)
-            text, broken = "", quoted.SOFT_BREAK if name in self._tokens else ""
+            text, broken = "", quoted.SOFT_BREAK if name in self._links else ""
         yield from self._fixed(broken, text)
 
     def _fixed(self, broken: str, text: str) -> Iterator[nodes.TemplateData]:
@@ -270,27 +285,56 @@ class _Writer(NodeTransformer):
         return filtered(node, f"quoted_{self._form.value}__") if self._form.is_quoted else node
 
 
-def _text_and_holes(tree: nodes.Template) -> list[nodes.Expr] | None:
-    """What a template prints when it is nothing but text and holes."""
+def _sorted_out(tree: nodes.Template) -> tuple[list[nodes.Expr], list[list[nodes.Node]]]:
+    """Texts and holes in their order, with a hole for each fragment; and the statements that print each fragment."""
     pieces: list[nodes.Expr] = []
+    fragments: list[list[nodes.Node]] = []
+    silent: list[nodes.Node] = []
+
+    def print_by(node: nodes.Node) -> None:
+        pieces.append(nodes.Name(f"fragment{len(fragments)}__", "load", lineno=1))
+        fragments.append([*silent, node])
+        silent.clear()
+
     for node in tree.body:
-        if not isinstance(node, nodes.Output):
-            return None
-        pieces += node.nodes
-    plain = all(isinstance(piece, nodes.TemplateData) or _hole_of(piece) for piece in pieces)
-    return pieces if plain else None
+        if isinstance(node, nodes.Assign):
+            silent.append(node)
+        elif not isinstance(node, nodes.Output):
+            print_by(node)
+        else:
+            for child in node.nodes:
+                if isinstance(child, nodes.TemplateData) or _hole_of(child):
+                    pieces.append(child)
+                else:
+                    print_by(nodes.Output([child], lineno=child.lineno))
+    return pieces, fragments
 
 
-def _split(pieces: Iterable[nodes.Expr]) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """The texts before, between and after the holes, and the numbers of the holes."""
-    fixed, order = [""], []
+def _split(
+    pieces: Iterable[nodes.Expr], names: Mapping[Hole, str]
+) -> tuple[tuple[str, ...], tuple[Hole, ...]]:
+    """The texts before, between and after the holes, and the holes."""
+    known = {name: hole for hole, name in names.items()}
+    fixed, holes = [""], []
     for piece in pieces:
         if isinstance(piece, nodes.TemplateData):
             fixed[-1] += piece.data
         else:
-            order.append(int(_hole_of(piece).strip("hole_")))
+            name = _hole_of(piece)
+            holes.append(known.get(name) or Hole(Source.FRAGMENT, name))
             fixed.append("")
-    return tuple(fixed), tuple(order)
+    return tuple(fixed), tuple(holes)
+
+
+def _program_of(
+    fragments: list[list[nodes.Node]], writer: _Writer, environment: MailEnvironment
+) -> nodes.Template:
+    body: list[nodes.Node] = []
+    for fragment in fragments:
+        body += [writer.visit(node) for node in fragment]
+        body.append(nodes.Output([nodes.TemplateData(END_OF_FRAGMENT, lineno=1)], lineno=1))
+    tree = nodes.Template(body, lineno=1)
+    return cast("nodes.Template", tree.set_environment(environment))
 
 
 def _hole_of(node: nodes.Node) -> str:
@@ -312,19 +356,3 @@ def _is_known(node: nodes.Node) -> bool:
     if path:
         return path[:1] in _KNOWN or path[:2] in _KNOWN
     return not isinstance(node, nodes.Call) and all(map(_is_known, node.iter_child_nodes()))
-
-
-def _needs(tree: nodes.Template) -> Needs:
-    names = [node.name for node in tree.find_all(nodes.Name) if node.ctx == "load"]
-    paths = [sandbox.path_of(node) for node in tree.find_all((nodes.Getattr, nodes.Getitem))]
-    fields = [path[1] for path in paths if len(path) == 2 and path[0] == "subscriber"]
-    keys = [
-        path[2] for path in paths if len(path) == 3 and path[:2] == ("subscriber", "attributes")
-    ]
-    whole = len(fields) < names.count("subscriber")
-    return Needs(
-        names=frozenset(names),
-        fields=SUBSCRIBER if whole else tuple(sorted(set(fields))),
-        keys=None if whole or len(keys) < fields.count("attributes") else tuple(sorted(set(keys))),
-        links=tuple(sorted(sandbox.used_links(tree))),
-    )

@@ -4,39 +4,27 @@ This is a file of its own because it is the sender's inner loop; what it costs i
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from operator import attrgetter
-from typing import Any, Protocol
+from typing import Any
 
 from jinja2 import StrictUndefined
 
-from prefcentre.messages import headers, quoted
+from prefcentre.messages import headers
 from prefcentre.messages.cutting import (
     COUNTING,
+    END_OF_FRAGMENT,
     Cut,
     Form,
+    Fragments,
     Hole,
     Known,
-    Needs,
     Source,
-    hole_name,
 )
-from prefcentre.messages.sandbox import Program, Values
+from prefcentre.messages.sandbox import SUBSCRIBER, Values
 from prefcentre.messages.values import MissingValue, Recipient
 
 # Values that come again, such as first names and cities, are written once; 4,096 take about half a megabyte.
 _MEMO_SIZE = 4096
 _MEMO_LENGTH = 60
-_EVERYTHING = Needs(frozenset(), (), None, ())
-
-
-class Part(Protocol):
-    """One part of a message, for all its recipients."""
-
-    holes: tuple[Hole, ...]
-    """Whose pieces ``fill`` gives; none when it gives the whole part in one piece."""
-
-    def fill(self, recipient: Recipient, subject: str, tokens: Mapping[str, str]) -> list[str]:
-        """The pieces for one recipient. Raises MissingValue and ContentError."""
 
 
 class Memo(dict[Any, str]):
@@ -50,22 +38,31 @@ class Memo(dict[Any, str]):
             self[value] = piece
 
 
-class _Pieces:
-    """What stands in the holes of one part, written as the part wants it."""
+class Part:
+    """One part of a message, for all its recipients. ``holes`` are those whose pieces ``fill`` gives."""
 
-    def __init__(self, holes: Sequence[Hole], form: Form, memo: Memo) -> None:
-        of = {source: [hole for hole in holes if hole.source is source] for source in Source}
+    def __init__(self, cut: Cut, form: Form, memo: Memo, known: Known) -> None:
         self._form, self._memo = form, memo
-        self._fields = _picker([hole.name for hole in of[Source.FIELD]])
-        self._keys = [hole.name for hole in of[Source.ATTRIBUTE]]
-        self._own = [hole.name for hole in of[Source.MESSAGE]]
+        asked = [hole for hole, _ in cut.fragments.holes] if cut.fragments else []
+        needed = set(cut.holes)
+        of = {
+            source: [h for h in dict.fromkeys([*cut.holes, *asked]) if h.source is source]
+            for source in Source
+        }
         self._differing = [*of[Source.FIELD], *of[Source.ATTRIBUTE]]
-        self.holes = (*self._differing, *of[Source.MESSAGE])
+        self._raw = _reader(self._differing)
+        # A program may never print what is missing, such as in a branch that is not taken.
+        self._missing = [
+            None if hole in needed else StrictUndefined(name=hole.path) for hole in self._differing
+        ]
+        self._own = [hole.name for hole in of[Source.MESSAGE]]
+        written = [*self._differing, *of[Source.MESSAGE]]
+        self._fragments = _Printer(cut.fragments, written, known, form) if cut.fragments else None
+        self.holes = (*written, *of[Source.FRAGMENT])
 
-    def __call__(
-        self, recipient: Recipient, subject: str, missing: Callable[[str], Any]
-    ) -> list[Any]:
-        values = [*self._fields(recipient), *map(recipient.attributes.get, self._keys)]
+    def fill(self, recipient: Recipient, subject: str, tokens: Mapping[str, str]) -> list[str]:
+        """The pieces for one recipient. Raises MissingValue and ContentError."""
+        values = self._raw(recipient)
         try:
             # Only texts are ever kept, so a number never finds the piece of another one that equals it.
             pieces: list[Any] = list(map(self._memo.get, values))
@@ -75,117 +72,108 @@ class _Pieces:
         if None in pieces:
             for number, piece in enumerate(pieces):
                 if piece is None:
-                    pieces[number] = self._piece(values[number], recipient, number, missing)
+                    pieces[number] = self._piece(values[number], number)
         for name in self._own:
-            text = subject if name == "subject" else recipient.email.strip()
-            pieces.append(self._written(text))
+            pieces.append(self._written(subject if name == "subject" else recipient.email.strip()))
+        if self._fragments is not None:
+            pieces += self._fragments(recipient, subject, tokens, pieces)
         return pieces
 
-    def _piece(
-        self, value: Any, recipient: Recipient, number: int, missing: Callable[[str], Any]
-    ) -> Any:
-        hole = self._differing[number]
-        if value is None and hole.source is Source.ATTRIBUTE:
-            value = _by_cleaned_name(recipient.attributes, hole.name)
+    def _piece(self, value: Any, number: int) -> Any:
         known = cleaned(value)
-        if known is None:
-            return missing(hole.path) if hole.fallback is None else self._written(hole.fallback)
-        piece = self._written(str(known))
-        if value.__class__ is str:
-            self._memo.keep(value, piece)
-        return piece
+        if known is not None:
+            piece = self._written(str(known))
+            if value.__class__ is str:
+                self._memo.keep(value, piece)
+            return piece
+        hole, undefined = self._differing[number], self._missing[number]
+        if hole.fallback is not None:
+            return self._written(hole.fallback)
+        if undefined is None:
+            raise MissingValue(hole.path)
+        return undefined
 
     def _written(self, text: str) -> str:
         return self._form.written(self._form.escaped(text))
 
 
-class PlainPart:
-    """A part of fixed text and holes."""
+class _Printer:
+    """Prints the fragments of a part: what is left of conditions, loops and filters."""
 
-    def __init__(self, cut: Cut, form: Form, memo: Memo) -> None:
-        self._pieces = _Pieces(cut.holes, form, memo)
-        self.holes = self._pieces.holes
+    def __init__(
+        self, fragments: Fragments, written: Sequence[Hole], known: Known, form: Form
+    ) -> None:
+        self._program, self._form = fragments.program, form
+        self._is_finished = fragments.is_finished
+        places = {hole: place for place, hole in enumerate(written)}
+        self._holes = [(n, places[h]) for h, n in fragments.holes if h in places]
+        self._tokens = [(n, h.name) for h, n in fragments.holes if h.source is Source.LINK]
+        of = [(h, n) for h, n in fragments.values if h.source is not Source.MESSAGE]
+        self._own = [(n, h.name) for h, n in fragments.values if h.source is Source.MESSAGE]
+        ordered = sorted(of, key=lambda pair: pair[0].source is Source.ATTRIBUTE)
+        self._raw = _reader([hole for hole, _ in ordered])
+        self._values = [(name, StrictUndefined(name=hole.path)) for hole, name in ordered]
+        self._asks = fragments.names & {"subscriber", "campaign", "links", "token__"}
+        self._known = {n: v for n, v in known.values.items() if n in fragments.names}
+        self._pages = {n: page for n, page in known.pages.items() if n in fragments.links}
 
-    def fill(self, recipient: Recipient, subject: str, tokens: Mapping[str, str]) -> list[str]:
-        """What stands in the holes."""
-        return self._pieces(recipient, subject, _refuse)
-
-
-class ProgramPart:
-    """A part with conditions, loops or filters: holes are filled for it, the rest it asks for by name."""
-
-    holes: tuple[Hole, ...] = ()
-
-    def __init__(self, cut: Cut, program: Program, form: Form, memo: Memo, known: Known) -> None:
-        self._program, self._form, self._known = program, form, known
-        self._needs = cut.needs or _EVERYTHING
-        self._is_finished = cut.is_finished
-        self._pieces = _Pieces(cut.holes, form, memo)
-        numbers = {hole: number for number, hole in enumerate(cut.holes)}
-        self._names = [hole_name(numbers[hole]) for hole in self._pieces.holes]
-        self._tokens = [
-            (hole_name(number), hole.name)
-            for hole, number in numbers.items()
-            if hole.source is Source.LINK
-        ]
-
-    def fill(self, recipient: Recipient, subject: str, tokens: Mapping[str, str]) -> list[str]:
-        """The whole part in one piece."""
-        values = dict(zip(self._names, self._pieces(recipient, subject, _undefined), strict=True))
+    def __call__(
+        self,
+        recipient: Recipient,
+        subject: str,
+        tokens: Mapping[str, str],
+        pieces: Sequence[Any],
+    ) -> list[str]:
+        values = self._known.copy()
+        for name, place in self._holes:
+            values[name] = pieces[place]
         for name, token in self._tokens:
             values[name] = tokens[token]
-        text = self._program.render(values | self._named(recipient, subject, tokens))
-        return [text if self._is_finished else quoted.encode(text)]
+        for (name, undefined), value in zip(self._values, self._raw(recipient), strict=True):
+            known = cleaned(value)
+            values[name] = undefined if known is None else known
+        for name, own in self._own:
+            values[name] = subject if own == "subject" else recipient.email.strip()
+        if self._asks:
+            self._add_whole(values, recipient, subject, tokens)
+        text = self._program.render(values)
+        if not self._is_finished:
+            return [self._form.written(text)]
+        return text.split(END_OF_FRAGMENT)[:-1]
 
-    def _named(
-        self, recipient: Recipient, subject: str, tokens: Mapping[str, str]
-    ) -> dict[str, Any]:
-        names = self._needs.names
-        values: dict[str, Any] = {
-            name: value for name, value in self._known.values.items() if name in names
-        }
-        if "subscriber" in names:
-            values["subscriber"] = subscriber_values(recipient, self._needs)
-        if "campaign" in names and self._form.is_quoted:
+    def _add_whole(
+        self,
+        values: dict[str, Any],
+        recipient: Recipient,
+        subject: str,
+        tokens: Mapping[str, str],
+    ) -> None:
+        """What the program takes as a whole instead of by its entries."""
+        if "subscriber" in self._asks:
+            values["subscriber"] = subscriber_values(recipient)
+        if "campaign" in self._asks and self._form.is_quoted:
             values["campaign"] = Values("campaign", values["campaign"] | {"subject": subject})
-        if "links" in names:
-            pages = {
-                name: self._known.pages[name]
-                for name in self._needs.links
-                if name in self._known.pages
-            }
+        if "links" in self._asks:
             links = {
                 name: f"{page.before}{tokens[page.token]}{page.after}"
-                for name, page in pages.items()
+                for name, page in self._pages.items()
             }
             values["links"] = Values("links", values["links"] | links)
-        if "token__" in names:
+        if "token__" in self._asks:
             values["token__"] = tokens[COUNTING]
-        return values
 
 
-def part(cut: Cut, form: Form, memo: Memo, known: Known) -> Part:
-    """What fills a part in, however it was cut."""
-    if cut.program is None:
-        return PlainPart(cut, form, memo)
-    return ProgramPart(cut, cut.program, form, memo, known)
-
-
-def subscriber_values(recipient: Recipient, needs: Needs) -> Values:
-    """What a template may know about a person, cleaned (R12), as far as it asks for it."""
-    values = {
-        name: cleaned(getattr(recipient, name)) for name in needs.fields if name != "attributes"
-    }
-    if "email" in values:
-        values["email"] = recipient.email.strip()
-    if "attributes" in needs.fields:
-        known = recipient.attributes
-        if needs.keys is not None and all(name in known for name in needs.keys):
-            entries = {name: cleaned(known[name]) for name in needs.keys}
-        else:
-            entries = cleaned(known)
-        values["attributes"] = Values("subscriber.attributes", entries)
-    return Values("subscriber", values)
+def subscriber_values(recipient: Recipient) -> Values:
+    """What a template may know about a person, cleaned (R12)."""
+    values = {name: cleaned(getattr(recipient, name)) for name in SUBSCRIBER}
+    return Values(
+        "subscriber",
+        values
+        | {
+            "email": recipient.email.strip(),
+            "attributes": Values("subscriber.attributes", values["attributes"]),
+        },
+    )
 
 
 def cleaned(value: Any) -> Any:
@@ -199,24 +187,19 @@ def cleaned(value: Any) -> Any:
     return value
 
 
-def _picker(names: list[str]) -> Callable[[Recipient], tuple[Any, ...]]:
-    if not names:
-        return lambda _: ()
-    found = attrgetter(*names)
-    return found if len(names) > 1 else lambda recipient: (found(recipient),)
+def _reader(holes: Sequence[Hole]) -> Callable[[Recipient], list[Any]]:
+    """What reads the values of fields, and of attributes behind them, as they are stored."""
+    fields = [hole.name for hole in holes if hole.source is Source.FIELD]
+    keys = [hole.name for hole in holes if hole.source is Source.ATTRIBUTE]
 
+    def read(recipient: Recipient) -> list[Any]:
+        attributes = recipient.attributes
+        values = [getattr(recipient, name) for name in fields]
+        values += map(attributes.get, keys)
+        if None in values and not all(map(str.isprintable, attributes)):
+            # The attribute's own name may have something invisible in it.
+            attributes = cleaned(attributes)
+            values[len(fields) :] = map(attributes.get, keys)
+        return values
 
-def _by_cleaned_name(attributes: Mapping[str, Any], name: str) -> Any:
-    """An attribute whose own name has something invisible in it."""
-    if all(map(str.isprintable, attributes)):
-        return None
-    return cleaned(attributes).get(name)
-
-
-def _refuse(path: str) -> Any:
-    raise MissingValue(path)
-
-
-def _undefined(path: str) -> StrictUndefined:
-    # A program may never print it, such as in a branch that is not taken.
-    return StrictUndefined(name=path)
+    return read

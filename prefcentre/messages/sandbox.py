@@ -257,6 +257,11 @@ def path_of(node: nodes.Node) -> tuple[str, ...]:
     return (*before, last) if before else ()
 
 
+def names(tree: nodes.Template) -> frozenset[str]:
+    """The variables that a template asks for."""
+    return frozenset(node.name for node in tree.find_all(nodes.Name) if node.ctx == "load")
+
+
 def used_links(tree: nodes.Template) -> set[str]:
     """The names under ``links`` that a template asks for; all of them when it takes ``links`` as a whole."""
     named = [node for node in tree.find_all(nodes.Getattr) if _is_name(node.node, "links")]

@@ -14,9 +14,8 @@ from prefcentre.context import Context
 from prefcentre.errors import InvalidAddress
 from prefcentre.messages import headers, sandbox
 from prefcentre.messages.compiling import compile_source, html_variant
-from prefcentre.messages.cutting import Needs
 from prefcentre.messages.filling import subscriber_values
-from prefcentre.messages.sandbox import SUBSCRIBER, MailEnvironment
+from prefcentre.messages.sandbox import MailEnvironment
 from prefcentre.messages.service import (
     Compiled,
     Composer,
@@ -192,8 +191,7 @@ def _composer(context: Context, make_source: MakeSource) -> Composer:
 
 def _plain_render(recipient: Recipient, *, rich: bool) -> str:
     environment = MailEnvironment(autoescape=rich)
-    everything = Needs(frozenset(), SUBSCRIBER, None, ())
-    values = {"subscriber": subscriber_values(recipient, everything)}
+    values = {"subscriber": subscriber_values(recipient)}
     return sandbox.program(environment, environment.parse(HOME_MADE), "x").render(values)
 
 
