@@ -4,24 +4,28 @@ This is a file of its own because it reads folders; the database knows nothing o
 """
 
 import json
+import math
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from email.utils import getaddresses
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import prefcentre
 from prefcentre import addresses
+from prefcentre.accounts import SLOWEST_PER_SECOND
 from prefcentre.campaigns import rules
 from prefcentre.errors import ContentError, InvalidAddress, InvalidInput, NotFound
 from prefcentre.settings import Settings
+from prefcentre.throttles import service as throttles
 
 MAX_FILE_BYTES = 512 * 1024
 _TOML_LINE = re.compile(r"at line (\d+)")
+_Read = TypeVar("_Read")
 
 
 class BodyFormat(StrEnum):
@@ -63,6 +67,7 @@ class CampaignSource:
     track_clicks: bool = True
     tracking_named: bool = True
     start_at: str | None = None
+    limits: dict[str, Any] = field(default_factory=dict)
 
     @property
     def body_file(self) -> str:
@@ -190,10 +195,33 @@ def _source_from(
         track_clicks=tracking.flag("clicks"),
         tracking_named=tracking_named,
         start_at=schedule.time("start_at"),
+        limits=_limits_from(table),
     )
     tracking.refuse_rest()
     schedule.refuse_rest()
     return source
+
+
+def _limits_from(table: "_Table") -> dict[str, Any]:
+    rates = table.table("throttle")
+    limits: dict[str, Any] = {"per_second": rates.number("per_second")}
+    limits |= {key: rates.number(key, whole=True) for key in ("per_minute", "per_hour", "per_day")}
+    rates.refuse_rest()
+    if table.has("send_window"):
+        limits["send_window"] = _send_window_from(table.table("send_window"))
+    return {key: value for key, value in limits.items() if value is not None}
+
+
+def _send_window_from(table: "_Table") -> dict[str, Any]:
+    days = table.read("days", throttles.read_days)
+    opens = table.read("from", throttles.read_clock)
+    closes = table.read("to", throttles.read_clock)
+    zone = table.read("zone", throttles.read_zone)
+    table.refuse_rest()
+    try:
+        return throttles.SendWindow.read(days, opens, closes, zone).to_json()
+    except InvalidInput as error:
+        raise table.error("to", str(error)) from error
 
 
 def _frame_of(table: "_Table", settings: Settings) -> Frame:
@@ -241,6 +269,26 @@ class _Table:
             raise self.error(key, str(error)) from error
         return text
 
+    def number(self, key: str, *, whole: bool = False) -> float | None:
+        value = self._take(key, None)
+        if value is None:
+            return None
+        fits = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
+        least = 1 if whole else SLOWEST_PER_SECOND
+        if not fits or not least <= value < math.inf:
+            kind = "a whole number" if whole else "a number"
+            self.fail(key, f"“{self._prefix}{key}” must be {kind}, at least {least}.")
+        return float(value) if isinstance(value, float) else int(value)
+
+    def read(self, key: str, reader: "Callable[[Any], _Read]") -> "_Read":
+        value = self._take(key, None)
+        if value is None:
+            self.fail(key, f"“{self._prefix}{key}” is missing.")
+        try:
+            return reader(value)
+        except InvalidInput as error:
+            raise self.error(key, str(error)) from error
+
     def address(self, key: str) -> tuple[str, str]:
         text = self.text(key)
         found = getaddresses([text])
@@ -279,9 +327,19 @@ class _Table:
         return self._rest.pop(key, default)
 
     def _line_of(self, key: str) -> int | None:
-        wanted = re.compile(rf"\s*(?:\[+\s*)?[\"']?{re.escape(key)}[\"']?\s*[=.\]]")
-        lines = self._source.splitlines()
-        return next((number for number, line in enumerate(lines, 1) if wanted.match(line)), None)
+        # A key of a table stands behind the table's own name, where the same key may stand before.
+        start = 0
+        for name in (self._prefix.removesuffix("."), key):
+            found = name and self._first_line(name, start)
+            start = found or start
+        return start or None
+
+    def _first_line(self, name: str, start: int) -> int | None:
+        wanted = re.compile(rf"\s*(?:\[+\s*)?[\"']?{re.escape(name)}[\"']?\s*[=.\]]")
+        lines = self._source.splitlines()[max(0, start - 1) :]
+        return next(
+            (number for number, line in enumerate(lines, max(1, start)) if wanted.match(line)), None
+        )
 
 
 def _parse(text: str, label: str) -> dict[str, Any]:

@@ -38,6 +38,7 @@ class Campaign(SQLModel, table=True):
     start_at: datetime | None = None
     timezone: str | None = Field(default=None, max_length=64)
     held_reason: str | None = None
+    limits: dict[str, Any] = Field(default_factory=dict, sa_type=json_type(), nullable=False)
     people: int = 0
     audience: int | None = None
     prepared_up_to: int = Field(default=0, sa_type=sa.BigInteger)

@@ -23,6 +23,8 @@ from prefcentre.campaigns.models import Campaign, CampaignContent, CampaignState
 from prefcentre.campaigns.rules import CampaignEvent, is_overdue, read_time
 from prefcentre.context import Context
 from prefcentre.errors import NotFound, WrongState
+from prefcentre.throttles import service as throttles
+from prefcentre.throttles.service import Limit
 
 __all__ = [
     "BodyFormat",
@@ -139,6 +141,11 @@ def set_state(
 ) -> bool:
     """Compare and set: whether the campaign was in one of the expected states and is now in the new one."""
     return queries.set_state(session, campaign_id, expected, new, columns)
+
+
+def limit_of(campaign: Campaign) -> Limit | None:
+    """The pace and the hours that the campaign's own file asks for, for the table of limits; None when it asks for none."""
+    return throttles.limit_from(campaign.limits) if campaign.limits else None
 
 
 def lock_name(campaign_id: int) -> str:
@@ -265,7 +272,10 @@ def _mark(session: Session, campaign_id: int, event: CampaignEvent, **columns: A
 
 def _create(session: Session, context: Context, source: CampaignSource) -> Campaign:
     campaign = Campaign(
-        slug=source.slug, topic_id=_topic_id(session, source), created_at=context.clock.now()
+        slug=source.slug,
+        topic_id=_topic_id(session, source),
+        limits=source.limits,
+        created_at=context.clock.now(),
     )
     session.add(campaign)
     session.flush()
@@ -278,6 +288,7 @@ def _take_new_version(session: Session, campaign: Campaign, source: CampaignSour
             f"Campaign “{campaign.slug}” is {campaign.state.value}; what it says can't change any more. Copy it under a new name."
         )
     campaign.topic_id = _topic_id(session, source)
+    campaign.limits = source.limits
     campaign.content_version += 1
     session.add(campaign)
     session.flush()

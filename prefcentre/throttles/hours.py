@@ -90,31 +90,32 @@ class SendWindow:
                 )
 
 
-def read_days(days: Sequence[Any]) -> tuple[int, ...]:
-    """Weekdays by their first three letters. Raises InvalidInput."""
-    unknown = [day for day in days if day not in DAYS]
-    if unknown or not days:
-        raise InvalidInput(f"Name the days of a send window so: {', '.join(DAYS)}.")
+def read_days(days: Any) -> tuple[int, ...]:
+    """Weekdays from a list of their first three letters. Raises InvalidInput."""
+    if not isinstance(days, list) or not days or not all(day in DAYS for day in days):
+        raise InvalidInput(f"Name the days of a send window as a list of {', '.join(DAYS)}.")
     return tuple(DAYS.index(day) for day in days)
 
 
-def read_clock(text: str) -> int:
+def read_clock(value: Any) -> int:
     """The minutes after midnight of a time such as 09:00; 24:00 is the end of the day. Raises InvalidInput."""
-    found = _CLOCK.fullmatch(text)
-    if found is None and text != "24:00":
-        raise InvalidInput(f"“{text}” is not a time of day; write it as 09:00 or 18:30.")
+    # A time without quotes comes out of a TOML file as a time.
+    found = _CLOCK.fullmatch(str(value))
+    if found is None and value != "24:00":
+        raise InvalidInput(f"“{value}” is not a time of day; write it as 09:00 or 18:30.")
     return int(found[1]) * 60 + int(found[2]) if found else _MINUTES_A_DAY
 
 
-def read_zone(text: str) -> str:
+def read_zone(value: Any) -> str:
     """The name of a time zone. Raises InvalidInput when there is no such zone."""
+    name = str(value)
     try:
-        ZoneInfo(text)
+        ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise InvalidInput(
-            f"“{text}” is not a time zone; write one such as Europe/Sofia."
+            f"“{name}” is not a time zone; write one such as Europe/Sofia."
         ) from error
-    return text
+    return name
 
 
 def _clock(minutes: int, *, at_end: bool = False) -> str:

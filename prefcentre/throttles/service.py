@@ -77,6 +77,13 @@ def sender_scope(domain: str) -> str:
     return f"sender:{domain}"
 
 
+def limit_from(stored: Mapping[str, Any]) -> Limit:
+    """A limit from what a campaign keeps of its file. Raises InvalidInput when its send window makes no sense."""
+    rates = {key: value for key, value in stored.items() if key != "send_window"}
+    window = stored.get("send_window")
+    return Limit(**rates, send_window=SendWindow.from_json(window) if window else None)
+
+
 def sync(session: Session, settings: Settings) -> None:
     """Make the limits of the settings hold, and those that were taken out of them no more.
 

@@ -32,6 +32,7 @@ def test_a_campaign_in_the_smallest_form_has_defaults_for_the_rest(settings: Set
     assert (source.track_opens, source.track_clicks) == (True, True)
     assert (source.reply_to, source.preheader, source.start_at) == (None, "", None)
     assert source.frame.name == "letter"
+    assert source.limits == {}
 
 
 def test_everything_that_can_be_said_is_read(settings: Settings) -> None:
@@ -47,8 +48,56 @@ def test_everything_that_can_be_said_is_read(settings: Settings) -> None:
     assert (source.body_format, source.text) == (BodyFormat.HTML, "Words")
 
 
+WINDOW = 'days = ["mon", "fri"]\nfrom = "22:00"\nto = 06:00:00\nzone = "Europe/Sofia"\n'
+
+
+def test_a_campaign_has_a_pace_and_hours_of_its_own(settings: Settings) -> None:
+    toml = f"{TOML}[throttle]\nper_second = 0.5\nper_day = 20_000\n[send_window]\n{WINDOW}"
+    write(settings, toml)
+    assert files.read_source(settings, "mine").limits == {
+        "per_second": 0.5,
+        "per_day": 20_000,
+        "send_window": {
+            "days": ["mon", "fri"],
+            "from": "22:00",
+            "to": "06:00",
+            "zone": "Europe/Sofia",
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("lines", "words", "line"),
+    [
+        ("[throttle]\nper_second = 0\n", "“throttle.per_second” must be a number, at least", 6),
+        ("[throttle]\nper_second = inf\n", "must be a number", 6),
+        ("[throttle]\nper_minute = 0.5\n", "“throttle.per_minute” must be a whole number", 6),
+        ('[throttle]\nper_hour = "many"\n', "“throttle.per_hour” must be a whole number", 6),
+        ("[throttle]\nper_day = true\n", "“throttle.per_day” must be a whole number", 6),
+        ("[throttle]\nper_week = 5\n", "“throttle.per_week” is not known", 6),
+        ("throttle = 5\n", "“throttle” must be a table", 5),
+        ("[send_window]\n", "“send_window.days” is missing", 5),
+        (f"[send_window]\n{WINDOW}".replace('"mon"', '"Monday"'), "list of mon, tue", 6),
+        (f"[send_window]\n{WINDOW}".replace('["mon", "fri"]', '"mon"'), "list of mon, tue", 6),
+        (f"[send_window]\n{WINDOW}".replace('["mon", "fri"]', "[]"), "list of mon, tue", 6),
+        (f"[send_window]\n{WINDOW}".replace("22:00", "22"), "“22” is not a time of day", 7),
+        (f"[send_window]\n{WINDOW}".replace("22:00", "24:00"), "beginning and an end", 8),
+        (f"[send_window]\n{WINDOW}".replace("22:00", "06:00"), "beginning and an end", 8),
+        (f"[send_window]\n{WINDOW}".replace("Sofia", "Sofa"), "“Europe/Sofa” is not a time", 9),
+        (f"[send_window]\n{WINDOW}pause = 1\n", "“send_window.pause” is not known", 10),
+    ],
+)
+def test_a_mistake_in_pace_or_hours_is_reported_with_its_key_and_line(
+    settings: Settings, lines: str, words: str, line: int
+) -> None:
+    write(settings, TOML + lines)
+    with pytest.raises(ContentError, match=words) as caught:
+        files.read_source(settings, "mine")
+    assert caught.value.line == line
+
+
 def test_a_source_comes_back_from_its_stored_form(settings: Settings) -> None:
-    write(settings)
+    write(settings, f"{TOML}[throttle]\nper_hour = 5\n[send_window]\n{WINDOW}")
     source = files.read_source(settings, "mine")
     assert CampaignSource.from_json(source.to_json()) == source
 

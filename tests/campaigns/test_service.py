@@ -9,6 +9,7 @@ from prefcentre.campaigns.service import CampaignSource
 from prefcentre.context import Context
 from prefcentre.errors import NotFound, WrongState
 from prefcentre.testing.makers import Cast
+from prefcentre.throttles import service as throttles
 
 SLUG = "spring-release"
 URLS = ("https://www.example.com/a", "https://www.example.com/b")
@@ -192,3 +193,24 @@ def test_an_unknown_campaign_is_answered_with_what_to_do(any_context: Context) -
         assert campaigns.find(session, "nope") is None
         with pytest.raises(NotFound, match="campaigns check nope"):
             campaigns.get(session, "nope")
+
+
+def test_pace_and_hours_of_a_campaign_follow_its_newest_version(
+    any_context: Context, source: CampaignSource
+) -> None:
+    number = save(any_context, source)
+    with any_context.db.reading() as session:
+        assert campaigns.limit_of(campaigns.get(session, SLUG)) is None
+    hours = {"days": ["mon"], "from": "09:00", "to": "18:00", "zone": "Europe/Sofia"}
+    save(any_context, replace(source, limits={"per_second": 0.5, "send_window": hours}))
+    with any_context.db.writing() as session:
+        limit = campaigns.limit_of(campaigns.get(session, SLUG))
+        assert limit is not None
+        assert (limit.per_second, limit.per_day) == (0.5, None)
+        assert limit.send_window is not None
+        assert limit.send_window.to_json() == hours
+        throttles.set_limit(session, throttles.campaign_scope(number), limit)
+        assert throttles.limits(session) == {f"campaign:{number}": limit}
+    save(any_context, source)
+    with any_context.db.reading() as session:
+        assert campaigns.limit_of(campaigns.get(session, SLUG)) is None

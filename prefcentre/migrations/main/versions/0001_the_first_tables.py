@@ -266,6 +266,7 @@ def upgrade() -> None:
         sa.Column("start_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("timezone", sa.String(length=64), nullable=True),
         sa.Column("held_reason", sa.String(), nullable=True),
+        sa.Column("limits", JSON, nullable=False),
         sa.Column("people", sa.Integer(), nullable=False),
         sa.Column("audience", sa.Integer(), nullable=True),
         sa.Column("prepared_up_to", sa.BigInteger(), nullable=False),
