@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import Any, get_args
 
-from benchmarks import compose, dkim, growth, import_people, opt_outs, send
+from benchmarks import compose, dkim, growth, import_people, opt_outs, send, summary
 from benchmarks.keys import Dkim
 from benchmarks.letters import Kind
 from benchmarks.ours import Way
@@ -45,6 +45,19 @@ def _add_send(parser: argparse.ArgumentParser) -> None:
         "--alone", dest="with_peers", action="store_false", help="only beside smtp-source"
     )
     parser.add_argument("--profile", action="store_true", help="where the time goes; slow")
+
+
+def _ways(options: Options) -> dict[str, Any]:
+    names = options.only.split(",") if options.only else list(send.WAYS)
+    ways = {name: send.WAYS[name] for name in names}
+    return send.measure(send.Plan(ways, options.messages, options.database, options.rounds))
+
+
+def _add_ways(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--only", help=f"some of: {','.join(send.WAYS)}")
+    parser.add_argument("--messages", type=int, default=30_000)
+    parser.add_argument("--database", choices=["sqlite", "postgres"], default="sqlite")
+    parser.add_argument("--rounds", type=int, default=3)
 
 
 def _growth(options: Options) -> dict[str, Any]:
@@ -88,6 +101,7 @@ _KINDS: dict[
     "compose": (lambda _: compose.measure(), _add_nothing),
     "dkim": (lambda _: dkim.measure(), _add_nothing),
     "send": (_send, _add_send),
+    "ways": (_ways, _add_ways),
     "growth": (_growth, _add_growth),
     "opt-outs": (_opt_outs, _add_opt_outs),
     "import": (
@@ -103,17 +117,12 @@ def main() -> None:
     for name, (_, add) in _KINDS.items():
         add(commands.add_parser(name))
     wanted = parser.parse_args()
-    names = [wanted.what] if wanted.what else list(_KINDS)
-    results = {}
-    for name in names:
-        measure, add = _KINDS[name]
-        options = wanted
-        if not wanted.what:
-            own = argparse.ArgumentParser()
-            add(own)
-            options = own.parse_args([])
-        results[name] = measure(options)
+    if wanted.what:
+        results = {wanted.what: _KINDS[wanted.what][0](wanted)}
+    else:
+        results = summary.measure(summary.STEPS)
     print(json.dumps(results, indent=2))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -44,7 +44,7 @@ def measure(sizes: Sequence[int], messages: int, rounds: int, database: str) -> 
     found: list[dict[int, Turn]] = []
     with ExitStack() as stack:
         benches = {size: stack.enter_context(ours.prepared(size, database)) for size in sizes}
-        octets = len(benches[sizes[0]].home.sample(_WAY.template))
+        octets = len(ours.sample(benches[sizes[0]].home, _WAY))
         for number in range(rounds):
             sys.stderr.write(f"round {number + 1}, others kept {others_busy():.2f} cores busy\n")
             found.append(

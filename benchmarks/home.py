@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -17,10 +17,12 @@ from sqlmodel import Session, col, select
 
 from benchmarks import letters
 from benchmarks.machine import free_port, program
+from prefcentre import installing
 from prefcentre import settings as configuration
 from prefcentre.addresses import parse
 from prefcentre.campaigns import service as campaigns
 from prefcentre.campaigns.service import Campaign
+from prefcentre.consent import service as consent
 from prefcentre.consent.models import Channel, Consent, ConsentState, LawfulBasis
 from prefcentre.context import Context, open_context
 from prefcentre.preferences.models import Frequency, Preference, TrackingChoice
@@ -49,6 +51,7 @@ class Home:
     folder: Path
     smtp_port: int
     web_port: int
+    _samples: list[str] = field(default_factory=list)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -97,12 +100,12 @@ class Home:
         letters.write_campaign(self.folder, slug, kind)
         self.run("campaigns", "start", slug)
 
-    def sample(self, kind: letters.Kind) -> bytes:
-        """One of the messages, as the mail server of one person gets it."""
-        slug = f"sample-{kind}"
+    def sample(self, kind: letters.Kind, variables: dict[str, str]) -> bytes:
+        """One of the messages as the mail server of one person gets it, sent with these settings."""
+        self._samples.append(slug := f"sample-{len(self._samples)}")
         letters.write_campaign(self.folder, slug, kind, letters.SAMPLE_TOPIC)
         with RecordingSmtpServer(port=self.smtp_port) as server:
-            self.run("campaigns", "start", slug, "--wait")
+            program(self.environment | variables, "campaigns", "start", slug, "--wait")
         (message,) = server.messages
         return message.data
 
@@ -130,9 +133,11 @@ def made_home(people: int, *, database_url: str | None = None, more: str = "") -
     )
     (folder / "topics.toml").write_text(letters.TOPICS)
     try:
-        home.run("init")
-        home.run("topics", "apply", folder / "topics.toml")
+        configuration.move_to(folder)
+        installing.install()
         with home.opened() as context:
+            with context.db.writing() as session:
+                consent.apply_topics(session, context, folder / "topics.toml")
             add_people(context, people)
         yield home
     finally:

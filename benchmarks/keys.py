@@ -10,11 +10,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 Dkim = Literal["none", "rsa", "ed25519", "both"]
 
+COUNTS: dict[Dkim, int] = {"none": 0, "rsa": 1, "ed25519": 1, "both": 2}
+"""How many signatures a message gets."""
+
 _DOMAIN = "mail.example.com"
 
 
 def settings(folder: Path, dkim: Dkim) -> dict[str, str]:
-    """The variables that make a process sign with new keys, which are written into a folder."""
+    """The variables that make a process sign with keys of a folder, where they are made at the first time."""
     names = {"none": [], "both": ["rsa", "ed25519"]}.get(dkim, [dkim])
     if not names:
         return {}
@@ -27,6 +30,8 @@ def settings(folder: Path, dkim: Dkim) -> dict[str, str]:
 
 def _write(folder: Path, name: str) -> Path:
     path = folder / f"{name}.pem"
+    if path.exists():
+        return path
     key = generate_private_key(65537, 2048) if name == "rsa" else Ed25519PrivateKey.generate()
     path.touch(mode=0o600)
     path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))

@@ -124,10 +124,23 @@ def send(
 def worker_of(home: Home, way: Way, errors: IO[bytes]) -> AbstractContextManager[Running]:
     """The sending processes of an installation."""
     program = ["-m", "benchmarks.profiling", home.folder] if way.profile else ["-m", "prefcentre"]
-    environment = home.environment | keys.settings(home.folder, way.dkim)
-    environment["PREFCENTRE_SMTP_CONNECTIONS"] = str(way.connections)
+    environment = home.environment | variables(home, way)
     command = [sys.executable, *program, "worker", "--processes", way.processes]
     return running(command, errors=errors, environment=environment)
+
+
+def variables(home: Home, way: Way) -> dict[str, str]:
+    """The settings that make a process send in this way."""
+    found = keys.settings(home.folder, way.dkim)
+    return found | {"PREFCENTRE_SMTP_CONNECTIONS": str(way.connections)}
+
+
+def sample(home: Home, way: Way) -> bytes:
+    """One of the messages, for its size and its words."""
+    found = home.sample(way.template, variables(home, way))
+    # Nothing would be easier than to measure signed messages that nobody signed.
+    assert found.count(b"DKIM-Signature:") == keys.COUNTS[way.dkim], found[:1000]
+    return found
 
 
 def _mark(bench: Bench, worker: Running) -> _Mark:

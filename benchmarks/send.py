@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from benchmarks import ours, peers
-from benchmarks.letters import Kind
 from benchmarks.machine import others_busy
 from benchmarks.ours import Bench, Sent, Way
 from benchmarks.peers import PEERS, Run
@@ -15,6 +14,17 @@ from benchmarks.sinks import SinkKind
 
 _PEER_SHARE = 20
 _FEWEST = 20
+
+
+WAYS = {
+    "one": Way(),
+    "two": Way(processes=2),
+    "rich": Way(template="rich"),
+    "signed": Way(processes=2, dkim="rsa"),
+    "one to fast": Way(sink="fast"),
+    "two to fast": Way(processes=2, sink="fast"),
+}
+"""What is of interest side by side: processes, templates with conditions, signatures, and a quicker mail server."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +50,11 @@ class Round:
 def measure(plan: Plan) -> dict[str, Any]:
     """Rounds of everything side by side; medians of them, and ratios that are taken within each round."""
     with ours.prepared(plan.messages, plan.database) as bench:
-        templates = {way.template for way in plan.ways.values()}
-        samples = {template: bench.home.sample(template) for template in templates}
+        samples = {name: ours.sample(bench.home, way) for name, way in plan.ways.items()}
         rounds = [_round(bench, plan, samples, number) for number in range(plan.rounds)]
     return {
         "plan": asdict(plan),
-        "octets": {template: len(sample) for template, sample in samples.items()},
+        "octets": {name: len(sample) for name, sample in samples.items()},
         "programs": {name: _medians(one.runs[name] for one in rounds) for name in rounds[0].runs},
         "around": {name: _around([one.sent[name] for one in rounds]) for name in plan.ways},
         "ratios": {name: _ratios(rounds, name) for name in plan.ways},
@@ -53,14 +62,14 @@ def measure(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _round(bench: Bench, plan: Plan, samples: Mapping[Kind, bytes], number: int) -> Round:
+def _round(bench: Bench, plan: Plan, samples: Mapping[str, bytes], number: int) -> Round:
     found = Round(others_busy())
     for name, way in plan.ways.items():
         slug = f"round-{number}-{len(found.sent)}"
         bench.home.start_campaign(slug, way.template)
         found.sent[name] = ours.send(bench, way, slug, plan.messages)
         found.runs[name] = found.sent[name].run
-        _let_others(found, plan, bench.home.smtp_port, way, samples[way.template])
+        _let_others(found, plan, bench.home.smtp_port, way, samples[name])
     _print(number, found)
     return found
 
@@ -73,7 +82,7 @@ def _let_others(found: Round, plan: Plan, port: int, way: Way, sample: bytes) ->
             way.sink, port, plan.messages, len(sample), way.connections
         )
     }
-    if plan.with_peers:
+    if plan.with_peers and way.sink == "smtp-sink":
         turns["smtplib"] = lambda: peers.smtplib_loop(way.sink, port, few, sample)
         if PEERS.exists():
             turns["django"] = lambda: peers.django(way.sink, port, few, sample)

@@ -1,0 +1,187 @@
+"""Everything in a sensible size, each benchmark in a process of its own, and whether the figures of the design are met.
+
+A figure that is missed on a machine that others are using at the same time says little: see README.md.
+"""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+Results = dict[str, Any]
+
+# What to run, by the name under which its answer is kept.
+STEPS: dict[str, Sequence[str]] = {
+    "compose": ("compose",),
+    "dkim": ("dkim",),
+    "ways": ("ways", "--messages", "20000"),
+    "ways on postgres": ("ways", "--only", "one", "--messages", "20000", "--database", "postgres"),
+    "growth": ("growth", "--sizes", "10000,1000000"),
+    "opt-outs": ("opt-outs",),
+    "opt-outs on postgres": ("opt-outs", "--people", "30000", "--database", "postgres"),
+    "faults": ("faults",),
+    "audience": ("audience",),
+    "import": ("import", "--rows", "300000"),
+}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Something that the design promises, and where to find it in the results."""
+
+    what: str
+    bound: float
+    value: Callable[[Results], float]
+    at_least: bool = True
+    unit: str = ""
+
+    @property
+    def aim(self) -> str:
+        """The bound in words."""
+        return f"{'≥' if self.at_least else '≤'} {self.bound:g}{self.unit}"
+
+    def is_met(self, value: float) -> bool:
+        """Whether a measured value is good enough."""
+        return value >= self.bound if self.at_least else value <= self.bound
+
+
+def _ratio(step: str, way: str, other: str) -> Callable[[Results], float]:
+    return lambda found: float(found[step]["ratios"][way][other]["median"])
+
+
+def _program(way: str, name: str) -> Callable[[Results], float]:
+    return lambda found: float(found["ways"]["programs"][way][name])
+
+
+FIGURES = (
+    Figure("one process, of smtp-source", 0.55, _ratio("ways", "one", "smtp-source"), unit=" ×"),
+    Figure("one process, of Django", 8, _ratio("ways", "one", "django"), unit=" ×"),
+    Figure(
+        "one process, CPU seconds for 1,000",
+        0.20,
+        _program("one", "cpu_seconds_per_1000"),
+        at_least=False,
+    ),
+    Figure(
+        "two processes, of one (to the fast sink)",
+        1.3,
+        _ratio("ways", "two to fast", "one to fast"),
+        unit=" ×",
+    ),
+    Figure("conditions and loops, of plain", 0.5, _ratio("ways", "rich", "one"), unit=" ×"),
+    Figure(
+        "signed, two processes, of smtp-source",
+        0.2,
+        _ratio("ways", "signed", "smtp-source"),
+        unit=" ×",
+    ),
+    Figure(
+        "PostgreSQL, of smtp-source",
+        0.35,
+        _ratio("ways on postgres", "one", "smtp-source"),
+        unit=" ×",
+    ),
+    Figure(
+        "memory of a sender, largest of all runs",
+        150,
+        lambda found: max(
+            *(found["ways"]["programs"][way]["peak_mib"] for way in found["ways"]["plan"]["ways"]),
+            *(size["peak_mib"] for size in found["growth"]["sizes"].values()),
+        ),
+        at_least=False,
+        unit=" MiB",
+    ),
+    Figure(
+        "time per message at 1,000,000, of 10,000",
+        1.15,
+        lambda found: float(found["growth"]["against_smallest"]["1000000"]["time"]["median"]),
+        at_least=False,
+        unit=" ×",
+    ),
+    *(
+        Figure(f"{what} after an answered opt-out, {name}", bound, value, at_least=False, unit=unit)
+        for name, step in (("SQLite", "opt-outs"), ("PostgreSQL", "opt-outs on postgres"))
+        for what, bound, unit, value in (
+            ("messages", 0, "", lambda found, step=step: found[step]["messages_after_the_answer"]),
+            ("p99", 100, " ms", lambda found, step=step: found[step]["answer_ms"]["p99"]),
+        )
+    ),
+    Figure(
+        "rate of the healthy with 5 % misbehaving",
+        0.95,
+        lambda found: float(found["faults"]["healthy_rate_kept"]["median"]),
+        unit=" ×",
+    ),
+    Figure(
+        "audience of 1,000,000 against 1,000,000 entries",
+        10,
+        lambda found: float(found["audience"]["first"]["seconds"]),
+        at_least=False,
+        unit=" s",
+    ),
+    Figure(
+        "import, rows a second",
+        15_000,
+        lambda found: float(found["import"]["first"]["rows_per_second"]),
+    ),
+    Figure(
+        "import, memory",
+        200,
+        lambda found: float(found["import"]["first"]["peak_mib"]),
+        at_least=False,
+        unit=" MiB",
+    ),
+)
+
+
+def measure(steps: dict[str, Sequence[str]]) -> dict[str, Any]:
+    """Run all steps, print which figures are met, and give everything that was found."""
+    results: Results = {}
+    for name, arguments in steps.items():
+        started = time.monotonic()
+        sys.stderr.write(f"\n{name}: python -m benchmarks {' '.join(arguments)}\n")
+        command = [sys.executable, "-m", "benchmarks", *arguments]
+        done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
+        if done.returncode == 0:
+            results[name] = json.loads(done.stdout)[arguments[0]]
+        sys.stderr.write(
+            f"  {'done' if done.returncode == 0 else 'FAILED'} after {time.monotonic() - started:.0f} s\n"
+        )
+    verdicts = judge(results)
+    _print(verdicts)
+    return {**results, "figures": verdicts}
+
+
+def judge(results: Results) -> list[dict[str, Any]]:
+    """Each figure with what was measured; what was not measured is not met."""
+    return [_verdict(figure, results) for figure in FIGURES]
+
+
+def _verdict(figure: Figure, results: Results) -> dict[str, Any]:
+    try:
+        value = figure.value(results)
+    except KeyError:
+        return {"what": figure.what, "aim": figure.aim, "measured": None, "met": False}
+    met = figure.is_met(value)
+    return {"what": figure.what, "aim": figure.aim, "measured": value, "met": met}
+
+
+def _print(verdicts: Sequence[dict[str, Any]]) -> None:
+    table = Table(box=None, title="The figures of the design")
+    for heading, justify in (
+        ("what", "left"),
+        ("aim", "right"),
+        ("measured", "right"),
+        ("", "left"),
+    ):
+        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
+    for found in verdicts:
+        measured = "not measured" if found["measured"] is None else f"{found['measured']:,g}"
+        table.add_row(found["what"], found["aim"], measured, "met" if found["met"] else "MISSED")
+    Console(stderr=True).print(table)
