@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, cast
 
@@ -120,6 +121,42 @@ class Database:
             engine.dispose()
 
 
+class LastingWriter:
+    """As ``Database.writing``, on a connection that is kept: for a thread that writes one small transaction after another.
+
+    Opening a session and getting a connection from the pool costs as much as a small transaction itself. After anything
+    is raised the connection is given up, and the next transaction begins with a new one.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._engine = database.writer
+        self._session: Session | None = None
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """A session for one use case: committed at the end, rolled back when anything is raised."""
+        with told_plainly():
+            session = self._session
+            if session is None:
+                session = self._session = Session(self._engine.connect(), expire_on_commit=False)
+            try:
+                yield session
+                session.commit()
+                # What was read belongs to its transaction; the next one has to look again.
+                session.expunge_all()
+            except BaseException:
+                self.close()
+                raise
+
+    def close(self) -> None:
+        """Give the connection back, whatever state it is in."""
+        session, self._session = self._session, None
+        if session is not None:
+            connection = session.get_bind()
+            session.close()
+            cast("sa.Connection", connection).close()
+
+
 def tracking_url(url: str) -> str:
     """The SQLite file of opens and clicks, beside the main one."""
     return f"{url.removesuffix('.db')}-tracking.db"
@@ -204,13 +241,15 @@ class _Compiled:
         compiled: Any = cast("Any", statement).compile(dialect=dialect)
         state = compiled.construct_expanded_state(values)
         self.sql: str = state.statement
-        self._names: Sequence[str] | None = state.positiontup
+        self._in_order: Callable[[Mapping[str, Any]], Any] = (
+            dict if state.positiontup is None else _picker(state.positiontup)
+        )
         self._expanded: Mapping[str, list[str]] = state.parameter_expansion
-        self._processors: Mapping[str, Callable[[Any], Any]] = {
-            name: process
+        self._processors = [
+            (name, process)
             for name, process in compiled._bind_processors.items()  # noqa: SLF001 - has no public name.
             if callable(process)
-        }
+        ]
         self._fixed = self._in_drivers_form(
             {name: value for name, value in state.parameters.items() if name not in values}
         )
@@ -220,22 +259,34 @@ class _Compiled:
 
     def bind_all(self, rows: Sequence[Mapping[str, Any]], common: Mapping[str, Any]) -> list[Any]:
         shared = self._fixed | self._in_drivers_form(common)
-        return [self._in_order(shared | self._in_drivers_form(row)) for row in rows]
+        processors = [(name, process) for name, process in self._processors if name in rows[0]]
+        return [
+            self._in_order({**shared, **(_processed(row, processors) if processors else row)})
+            for row in rows
+        ]
 
     def _in_drivers_form(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for name, value in values.items():
-            process = self._processors.get(name)
-            if name in self._expanded:
-                found.update(zip(self._expanded[name], value, strict=True))
-            else:
-                found[name] = process(value) if process is not None and value is not None else value
+        found = _processed(values, self._processors)
+        for name, expanded in self._expanded.items():
+            if name in found:
+                found.update(zip(expanded, found.pop(name), strict=True))
         return found
 
-    def _in_order(self, values: dict[str, Any]) -> Any:
-        if self._names is None:
-            return values
-        return tuple([values[name] for name in self._names])
+
+def _processed(
+    values: Mapping[str, Any], processors: Sequence[tuple[str, Callable[[Any], Any]]]
+) -> dict[str, Any]:
+    found = dict(values)
+    for name, process in processors:
+        if (value := found.get(name)) is not None:
+            found[name] = process(value)
+    return found
+
+
+def _picker(names: Sequence[str]) -> Callable[[Mapping[str, Any]], Any]:
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda values: tuple(values[name] for name in names)
 
 
 def among(column: Any, name: str, *, sqlite: bool) -> sa.ColumnElement[bool]:

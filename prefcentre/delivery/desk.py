@@ -16,12 +16,10 @@ from prefcentre.delivery.ledger import Claimed, Result, Verdict
 from prefcentre.delivery.models import DeliveryState
 from prefcentre.delivery.pool import Pool
 from prefcentre.delivery.transports.smtp import Connection, Envelope, Reply, Stage
-from prefcentre.errors import ContentError, InvalidAddress, InvalidToken
+from prefcentre.errors import ContentError, InvalidAddress
 from prefcentre.failpoints import Failpoint
-from prefcentre.messages import service as messages
-from prefcentre.messages.service import Composer, Message
+from prefcentre.messages.service import Composer, ForeignLink, Message
 from prefcentre.reasons import Reason
-from prefcentre.tokens import TokenKind
 
 MAX_LINK_FAILURES = 3
 # How far ahead of its share an account may get before it waits for the others.
@@ -142,6 +140,10 @@ class Desk:
         try:
             message = job.message = self._compose(claimed)
             job.envelope = _envelope(message, connection, pool)
+        except ForeignLink:
+            log.exception("foreign_link", campaign=claimed.campaign_id, delivery=claimed.id)
+            self._refuse(claimed, Reason.TEMPLATE)
+            return False
         except ContentError as error:
             log.warning(
                 "value_missing",
@@ -167,21 +169,7 @@ class Desk:
     def _compose(self, claimed: Claimed) -> Message:
         composer = self._composers[claimed.campaign_id]
         recipient = recipient_in(claimed.person)
-        message = composer.compose(recipient, claimed.id, self._context.clock.now())
-        if not self._is_own_link(claimed.campaign_id, recipient.public_id, message):
-            log.error("foreign_unsubscribe_link", campaign=claimed.campaign_id, delivery=claimed.id)
-            raise ContentError("The unsubscribe link is not this person's.")
-        return message
-
-    def _is_own_link(self, campaign_id: int, public_id: int, message: Message) -> bool:
-        """Whether the unsubscribe link in the final bytes is this recipient's (L15)."""
-        try:
-            token = self._context.signer.read(
-                TokenKind.UNSUBSCRIBE, messages.own_unsubscribe_token(message.data)
-            )
-        except InvalidToken:
-            return False
-        return (token.subscriber, token.campaign) == (public_id, campaign_id)
+        return composer.compose(recipient, claimed.id, self._context.clock.now())
 
     # --- Outcomes -----------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,6 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 import structlog
@@ -15,6 +14,7 @@ from sqlmodel import Session
 
 from prefcentre import failpoints
 from prefcentre.context import Context
+from prefcentre.db import LastingWriter
 from prefcentre.delivery import ledger
 from prefcentre.delivery.ledger import Claimed, Result, Verdict
 from prefcentre.delivery.models import DeliveryState
@@ -34,6 +34,7 @@ class Store:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._lasting = LastingWriter(context.db)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="ledger-reader")
 
@@ -43,7 +44,8 @@ class Store:
         """Run a use case in one transaction. Raises what it raises; Unavailable when the database is away."""
 
         def transaction() -> T:
-            return _within(self._context.db.writing(), use_case, *args, **kwargs)
+            with self._lasting.transaction() as session:
+                return use_case(session, *args, **kwargs)
 
         return await asyncio.get_running_loop().run_in_executor(self._writer, transaction)
 
@@ -53,24 +55,16 @@ class Store:
         """Run a use case that only reads; it waits for nobody and nobody waits for it."""
 
         def reading() -> T:
-            return _within(self._context.db.reading(), use_case, *args, **kwargs)
+            with self._context.db.reading() as session:
+                return use_case(session, *args, **kwargs)
 
         return await asyncio.get_running_loop().run_in_executor(self._reader, reading)
 
     def close(self) -> None:
         """End the threads."""
+        self._writer.submit(self._lasting.close)
         self._writer.shutdown()
         self._reader.shutdown()
-
-
-def _within(
-    opened: AbstractContextManager[Session],
-    use_case: Callable[Concatenate[Session, P], T],
-    *args: P.args,
-    **kwargs: P.kwargs,
-) -> T:
-    with opened as session:
-        return use_case(session, *args, **kwargs)
 
 
 class AtTheDot(Protocol):

@@ -17,6 +17,7 @@ from prefcentre.messages.headers import own_unsubscribe_token
 from prefcentre.messages.values import (
     Compiled,
     Finding,
+    ForeignLink,
     Level,
     Message,
     MissingValue,
@@ -29,6 +30,7 @@ __all__ = [
     "Compiled",
     "Composer",
     "Finding",
+    "ForeignLink",
     "Level",
     "Message",
     "MissingValue",

@@ -13,6 +13,7 @@ from prefcentre.delivery import service as delivery
 from prefcentre.delivery.service import Worker
 from prefcentre.errors import Unavailable
 from prefcentre.lookup import LookupKind
+from prefcentre.messages import headers
 from prefcentre.messages import service as messages
 from prefcentre.subscribers.models import Subscriber
 from prefcentre.testing import Act, Fault, RecordingSmtpServer, Stage
@@ -68,9 +69,9 @@ def test_a_mail_with_somebody_elses_link_is_never_handed_over(
 ) -> None:
     """L15, T14: the link in the final bytes is compared with the person in the envelope."""
     foreign = context.signer.sign(LinkToken(TokenKind.UNSUBSCRIBE, 42, 1, three.id or 0))
-    own = messages.own_unsubscribe_token
+    own = headers.own_unsubscribe_token
     monkeypatch.setattr(
-        messages, "own_unsubscribe_token", lambda data: foreign if b"eve@" in data else own(data)
+        headers, "own_unsubscribe_token", lambda data: foreign if b"eve@" in data else own(data)
     )
     send(context, is_over(context))
     assert sorted(smtpd.recipients) == ["ada@example.org", "fay@example.org"]

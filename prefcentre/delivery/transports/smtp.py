@@ -14,7 +14,6 @@ import re
 import socket
 import ssl
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol, cast
@@ -28,6 +27,9 @@ _UNSAFE = re.compile(r"[\x00-\x20\x7f<>]")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _NOT_XTEXT = re.compile(r"[^!-*,-<>-~]")
 _MAX_REPLY = 65_536
+# What a reply may begin with, and what may follow that.
+_CODES = {b"%d" % code: code for code in range(200, 600)}
+_AFTER_CODE = frozenset({b" ", b"-", b"\r", b""})
 _QUIT_SECONDS = 5.0
 
 
@@ -264,77 +266,86 @@ class Connection(asyncio.Protocol):
     # --- Replies ------------------------------------------------------------------------------------------------------
 
     def _line_received(self, line: bytes) -> None:
-        code = line[:3]
-        if not (code.isdigit() and b"200" <= code <= b"599" and line[3:4] in b" -\r"):
+        code = _CODES.get(line[:3])
+        if code is None or line[3:4] not in _AFTER_CODE:
             self._end(f"the server's reply is not SMTP: {_clean(line[:80])!r}")
-            return
-        if self._lines and self._lines[-1][:3] != code:
+        elif self._lines and self._lines[-1][:3] != line[:3]:
             self._end("the server's reply changes its code in the middle")
-            return
-        if line[3:4] == b"-":
+        elif line[3:4] == b"-":
             self._lines.append(line)
-            return
-        lines, self._lines = [*self._lines, line], []
-        self._reply_received(
-            Reply(int(code), " ".join(_clean(part[4:]).strip() for part in lines))
-            if len(lines) > 1
-            else Reply(int(code), _clean(line[4:]).strip())
-        )
+        elif self._lines:
+            lines, self._lines = [*self._lines, line], []
+            self._reply_received(code, b" ".join(part[4:].strip() for part in lines))
+        else:
+            self._reply_received(code, line[4:])
 
-    def _reply_received(self, reply: Reply) -> None:
+    def _reply_received(self, code: int, words: bytes) -> None:
         if not self._expected:
             # Nobody asked: a server that times us out says 421 between messages, one that has enough says 552.
-            self._end(f"the server said {reply.code} {reply.text}", reply)
+            self._say_lost("the server said", Reply(code, _clean(words)))
             return
         stage = self._expected.popleft()
-        if reply.code == 421 and stage is not Stage.DOT:
-            self._end(f"the server said 421 {reply.text}", reply)
+        if code == 421 and stage is not Stage.DOT:
+            self._say_lost("the server said", Reply(code, _clean(words)))
             return
         self._deadline = self._loop.time() + self._timeouts.reply if self._expected else None
         if stage is Stage.DOT:
-            self._dot_answered(reply)
-        elif stage in {Stage.MAIL, Stage.RCPT, Stage.DATA}:
-            self._envelope_answered(reply, stage)
+            self._dot_answered(Reply(code, _clean(words)))
+        elif stage is Stage.RSET or stage is Stage.EMPTY:
+            # Whatever the answer is, the refused message is out of the way.
+            self._free()
         elif stage is Stage.QUIT:
             self._end("we said goodbye")
+        elif stage is Stage.DATA:
+            self._data_answered(code, words)
+        elif 200 <= code < 300:
+            # Nearly all replies come here, and nobody asks for their words.
+            if not self._expected and self._refusal is None:
+                self._say_next(stage)
         else:
-            # RSET and the empty message: whatever the answer is, the refused message is out of the way.
-            self._free()
+            self._envelope_refused(Reply(code, _clean(words)), stage)
+
+    def _envelope_refused(self, reply: Reply, stage: Stage) -> None:
+        if reply.code < 400:
+            self._say_lost(f"the answers are out of step, {stage.name} was answered by", reply)
+            return
+        if self._refusal is None:
+            self._refusal = reply, stage
+        if not self._expected:
+            self._clear(content_wanted=False)
+
+    def _data_answered(self, code: int, words: bytes) -> None:
+        if code == 354 and self._refusal is None:
+            if self._driver is not None:
+                self._driver.on_invited()
+            return
+        if self._refusal is None:
+            reply = Reply(code, _clean(words))
+            if code < 400:
+                # It neither refused nor invited us; what it takes our next words for, nobody knows.
+                self._say_lost("DATA was answered by", reply)
+                return
+            self._refusal = reply, Stage.DATA
+        self._clear(content_wanted=code == 354)
+
+    def _say_lost(self, how: str, reply: Reply) -> None:
+        self._end(f"{how} {reply.code} {reply.text}", reply)
 
     def _dot_answered(self, reply: Reply) -> None:
-        self._call(lambda driver: driver.on_answer(reply))
+        if self._driver is not None:
+            self._driver.on_answer(reply)
         if reply.code == 421:
-            self._end(f"the server said 421 {reply.text}", reply)
+            self._say_lost("the server said", reply)
         elif self._waiting_envelope is not None:
             envelope, self._waiting_envelope = self._waiting_envelope, None
             self._say_envelope(b"", envelope)
         elif self._phase is _Phase.FREE:
             self._free()
 
-    def _envelope_answered(self, reply: Reply, stage: Stage) -> None:
-        is_welcome = reply.code == 354 if stage is Stage.DATA else reply.is_ok
-        if not is_welcome and self._refusal is None:
-            self._refusal = reply, stage
-        if self._expected:
-            return
-        if stage is not Stage.DATA and self._refusal is None:
-            self._say_next(stage)
-        elif self._refusal is None:
-            self._call(lambda driver: driver.on_invited())
-        else:
-            self._clear(content_wanted=stage is Stage.DATA and reply.code == 354)
-
     def _clear(self, *, content_wanted: bool) -> None:
         """Get the server ready for another message after a refusal."""
         refusal, self._refusal = self._refusal, None
         self._phase = _Phase.CLEARING
-        if refusal is None:
-            return
-        reply, stage = refusal
-        if stage is Stage.DATA and reply.is_ok:
-            # It neither refused nor invited us; what it takes our next words for, nobody knows.
-            self._end(f"the server said {reply.code} to DATA", reply)
-            return
         # Said before the driver is told, because that may end the connection.
         if content_wanted:
             # The server takes content although nobody is to get it; an empty one ends that (RFC 2920 §3.1).
@@ -343,7 +354,8 @@ class Connection(asyncio.Protocol):
         else:
             self._expect(Stage.RSET)
             self._write(b"RSET\r\n")
-        self._call(lambda driver: driver.on_refused(reply, stage))
+        if self._driver is not None and refusal is not None:
+            self._driver.on_refused(*refusal)
 
     # --- Saying -------------------------------------------------------------------------------------------------------
 
@@ -370,11 +382,13 @@ class Connection(asyncio.Protocol):
     def _hold(self) -> None:
         self._phase = _Phase.HELD
         self._deadline = None
-        self._call(lambda driver: driver.on_held())
+        if self._driver is not None:
+            self._driver.on_held()
 
     def _free(self) -> None:
         self._phase = _Phase.FREE
-        self._call(lambda driver: driver.on_free())
+        if self._driver is not None:
+            self._driver.on_free()
 
     def _expect(self, *stages: Stage) -> None:
         if not self._expected:
@@ -386,10 +400,6 @@ class Connection(asyncio.Protocol):
         if not self._transport.is_closing():
             self._transport.write(data)
 
-    def _call(self, tell: Callable[[Driver], None]) -> None:
-        if self._driver is not None:
-            tell(self._driver)
-
     def _end(self, why: str, reply: Reply | None = None) -> None:
         if self._phase is _Phase.OVER:
             return
@@ -398,7 +408,8 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
         if not self._over.done():
             self._over.set_result(None)
-        self._call(lambda driver: driver.on_lost(why, reply))
+        if self._driver is not None:
+            self._driver.on_lost(why, reply)
 
 
 async def connect(
@@ -457,7 +468,7 @@ def _own_name() -> str:
 
 def _clean(words: bytes) -> str:
     # A server's words go into the database and into logs, where control characters do harm (T6, T38).
-    return _CONTROLS.sub(" ", words.decode("utf-8", "replace"))
+    return _CONTROLS.sub(" ", words.decode("utf-8", "replace")).strip()
 
 
 def _xtext(text: str) -> str:
