@@ -25,6 +25,7 @@ from prefcentre.campaigns.service import Campaign
 from prefcentre.consent import service as consent
 from prefcentre.consent.models import Channel, Consent, ConsentState, LawfulBasis
 from prefcentre.context import Context, open_context
+from prefcentre.delivery import service as delivery
 from prefcentre.preferences.models import Frequency, Preference, TrackingChoice
 from prefcentre.settings import SETTINGS_FILE
 from prefcentre.subscribers import identities, rules
@@ -66,11 +67,6 @@ class Home:
         with open_context(configuration.load()) as context:
             yield context
 
-    def run(self, *arguments: object) -> dict[str, Any]:
-        """One command of the program and its answer."""
-        found: dict[str, Any] = json.loads(program(self.environment, *arguments, "--json"))
-        return found
-
     def command(self, *words: object) -> list[object]:
         """The program with these words behind it."""
         return [sys.executable, "-m", "prefcentre", *words]
@@ -98,7 +94,11 @@ class Home:
     def start_campaign(self, slug: str, kind: letters.Kind) -> None:
         """Write a campaign and let it begin as soon as there is a worker."""
         letters.write_campaign(self.folder, slug, kind)
-        self.run("campaigns", "start", slug)
+        with self.opened() as context:
+            with context.db.reading() as session:
+                checked = delivery.check(session, context, slug)
+            with context.db.writing() as session:
+                delivery.start(session, context, checked, None, None)
 
     def sample(self, kind: letters.Kind, variables: dict[str, str]) -> bytes:
         """One of the messages as the mail server of one person gets it, sent with these settings."""
@@ -108,6 +108,17 @@ class Home:
             program(self.environment | variables, "campaigns", "start", slug, "--wait")
         (message,) = server.messages
         return message.data
+
+    def outcomes(self, slug: str) -> dict[str, int]:
+        """How many recipients of a campaign are in each state."""
+        with self.opened() as context, context.db.reading() as session:
+            found: dict[str, int] = delivery.status(session, slug)["outcomes"]
+            return found
+
+    def pause(self, slug: str) -> None:
+        """Keep what is left of a campaign from being sent."""
+        with self.opened() as context, context.db.writing() as session:
+            campaigns.pause(session, slug)
 
     def campaign(self, slug: str) -> Campaign:
         """A campaign as it stands now."""

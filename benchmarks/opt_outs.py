@@ -66,7 +66,7 @@ def measure(people: int, rate: float, hands: int, database: str) -> dict[str, An
         worker = stack.enter_context(ours.worker_of(home, Way(), log))
         seconds = _send_while_they_leave(bench, sink, leaving, rate / hands, hands)
         costs = {"sender": worker.end(), "web": web.end()}
-        outcomes = home.run("campaigns", "status", _SLUG)["outcomes"]
+        outcomes = home.outcomes(_SLUG)
         came = {recipient: at for at, recipient in sink.end()}
     return {
         "people": people,

@@ -171,9 +171,9 @@ def _finished(home: Home, slug: str, messages: int) -> float:
 
 
 def _check_books(home: Home, slug: str, messages: int, came: int) -> None:
-    outcomes = home.run("campaigns", "status", slug)["outcomes"]
+    outcomes = home.outcomes(slug)
     assert outcomes["accepted"] == came >= messages, (outcomes, came)
     assert outcomes["unknown"] == outcomes["failed"] == 0, outcomes
     if outcomes["pending"]:
         # What is left of it must not get in the way of the next one.
-        home.run("campaigns", "pause", slug)
+        home.pause(slug)
