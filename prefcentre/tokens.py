@@ -186,5 +186,7 @@ def _digest(keyed: hashlib.blake2s, body: bytes) -> bytes:
 
 def _matches(keys: Sequence[hashlib.blake2s], body: bytes, mac: bytes) -> bool:
     # Every key is tried even after a match, so that the time tells nothing about which one it was.
-    found = [hmac.compare_digest(_digest(key, body)[:_MAC_BYTES], mac) for key in keys]
-    return any(found)
+    found = False
+    for key in keys:
+        found |= hmac.compare_digest(_digest(key, body)[:_MAC_BYTES], mac)
+    return found

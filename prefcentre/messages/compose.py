@@ -93,11 +93,7 @@ class _Frame:
     def layout(self) -> _Layout:
         texts = [""] * (2 * len(self._numbers) + 1)
         texts[::2] = self._texts
-        few = len(self._numbers) < 2
-        # With one number an itemgetter gives the item instead of a row of one.
-        first = self._numbers[0] if self._numbers else 0
-        pick = slice(first, first + len(self._numbers)) if few else None
-        return _Layout(texts, itemgetter(pick) if pick else itemgetter(*self._numbers))
+        return _Layout(texts, _picker(self._numbers))
 
 
 class Composer:
@@ -291,6 +287,13 @@ def brand_values(brand: Brand) -> Values:
     """Who is sending, for templates; what was not set counts as missing."""
     values = {key: headers.clean(value) or None for key, value in brand.model_dump().items()}
     return Values("brand", values | {"on_colour": on_colour(brand.colour)})
+
+
+def _picker(numbers: list[int]) -> Callable[[Sequence[str]], Sequence[str]]:
+    if len(numbers) > 1:
+        return itemgetter(*numbers)
+    # With one number it would give the piece itself instead of a row of one.
+    return lambda pieces: [pieces[number] for number in numbers]
 
 
 def _display_name(recipient: Recipient) -> str:

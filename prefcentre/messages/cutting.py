@@ -42,6 +42,11 @@ class Form(Enum):
         """Whether it is encoded."""
         return self is not Form.LINE
 
+    @property
+    def end(self) -> str:
+        """What stands behind each piece."""
+        return quoted.SOFT_BREAK if self.is_quoted else ""
+
     def escaped(self, text: str) -> str:
         """Text as markup, where markup is meant."""
         return str(escape(text)) if self is Form.HTML else text

@@ -3,6 +3,7 @@
 This is a file of its own because it is the sender's inner loop; what it costs is measured in benchmarks/compose.py.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -22,27 +23,30 @@ from prefcentre.messages.cutting import (
 from prefcentre.messages.sandbox import SUBSCRIBER, Values
 from prefcentre.messages.values import MissingValue, Recipient
 
-# Values that come again, such as first names and cities, are written once; 4,096 take about half a megabyte.
+# Values that come again, such as first names and cities, are written once; 4,096 take a megabyte at most.
 _MEMO_SIZE = 4096
 _MEMO_LENGTH = 60
+# What every form leaves as it is: no markup, nothing that has to be encoded, no dot in front.
+_PLAIN = re.compile(r"(?!\.)[!#-%(-;?-~]+(?: [!#-%(-;?-~]+)*")
 
 
 class Memo(dict[Any, str]):
     """The pieces of values that were written before; forgets them all when it is full."""
 
-    def keep(self, value: str, piece: str) -> None:
-        """Remember a piece."""
+    def keep(self, value: str, piece: str) -> str:
+        """Remember a piece, and give it back."""
         if len(value) <= _MEMO_LENGTH:
             if len(self) >= _MEMO_SIZE:
                 self.clear()
             self[value] = piece
+        return piece
 
 
 class Part:
     """One part of a message, for all its recipients. ``holes`` are those whose pieces ``fill`` gives."""
 
     def __init__(self, cut: Cut, form: Form, memo: Memo, known: Known) -> None:
-        self._form, self._memo = form, memo
+        self._form, self._memo, self._end = form, memo, form.end
         asked = [hole for hole, _ in cut.fragments.holes] if cut.fragments else []
         needed = set(cut.holes)
         of = {
@@ -80,12 +84,14 @@ class Part:
         return pieces
 
     def _piece(self, value: Any, number: int) -> Any:
+        if value.__class__ is int:
+            return f"{value}{self._end}"
+        if value.__class__ is str and len(value) <= _MEMO_LENGTH and _PLAIN.fullmatch(value):
+            return self._memo.keep(value, f"{value}{self._end}")
         known = cleaned(value)
         if known is not None:
             piece = self._written(str(known))
-            if value.__class__ is str:
-                self._memo.keep(value, piece)
-            return piece
+            return self._memo.keep(value, piece) if value.__class__ is str else piece
         hole, undefined = self._differing[number], self._missing[number]
         if hole.fallback is not None:
             return self._written(hole.fallback)

@@ -30,7 +30,7 @@ _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")
 _PLAIN_PHRASE = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _PLAIN_NAME = 60
 _LIST_UNSUBSCRIBE = b"\nList-Unsubscribe:"
-_OWN_ADDRESS = re.compile(rb"\s*<[^<>\s]*/u/([A-Za-z0-9_-]+)>\r\n")
+_OWN_ADDRESS = re.compile(rb"\s*<[^<>\s]*?/u/([A-Za-z0-9_-]+)>\r\n")
 
 
 def clean(text: str) -> str:
@@ -131,7 +131,7 @@ def own_unsubscribe_token(data: bytes) -> str:
     start = data.find(_LIST_UNSUBSCRIBE, 0, end)
     found = _OWN_ADDRESS.match(data, start + len(_LIST_UNSUBSCRIBE), end) if start >= 0 else None
     # A second header of this name would be read in ways that we can't know.
-    if found is None or data.find(_LIST_UNSUBSCRIBE, start + 1, end) >= 0:
+    if found is None or data.find(_LIST_UNSUBSCRIBE, found.end() - 1, end) >= 0:
         raise InvalidToken("The message has no List-Unsubscribe header of its own.")
     return found[1].decode("ascii")
 

@@ -9,7 +9,8 @@ import re
 
 _LINE = 76
 # A value of these letters is its own encoding: no "=", no double blanks, nothing at the end that may be lost.
-_PLAIN = re.compile(r"[!-<>-~](?:[!-<>-~]| (?=[!-<>-~]))*")
+_PLAIN = re.compile(r"[!-<>-~]+(?: [!-<>-~]+)*")
+_DOT = ord(".")
 SOFT_BREAK = "=\r\n"
 
 
@@ -21,7 +22,10 @@ def encode(text: str) -> str:
         return text + SOFT_BREAK
     octets = binascii.b2a_qp(text.encode(), istext=True)
     # No blank beside another one and no tabs: that is the form that DKIM hashes, so a signer has nothing to change.
-    lines = octets.replace(b"\t", b"=09").replace(b"  ", b" =20").split(b"\n")
+    octets = octets.replace(b"\t", b"=09").replace(b"  ", b" =20")
+    if len(octets) < _LINE and b"\n" not in octets and octets[0] != _DOT:
+        return octets.decode("ascii") + SOFT_BREAK
+    lines = octets.split(b"\n")
     if lines[-1]:
         # The last line continues in the next piece.
         lines[-1] += b"="

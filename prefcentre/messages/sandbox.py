@@ -5,11 +5,12 @@ This is a file of its own because it is the wall between what people write and o
 
 import difflib
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sized
 from typing import Any, cast
 
 from jinja2 import StrictUndefined, Undefined, nodes
 from jinja2.exceptions import SecurityError, TemplateError, TemplateSyntaxError, UndefinedError
+from jinja2.runtime import LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 from markupsafe import escape
@@ -87,6 +88,9 @@ _FILTERS = frozenset(
         *("truncate", "unique", "upper", "urlencode", "wordcount"),
     }
 )
+_OF_LOOPS = frozenset(
+    {"index", "index0", "revindex", "revindex0", "first", "last", "length", "depth", "depth0"}
+)
 _REFUSED: Mapping[type[nodes.Node], str] = {
     nodes.Macro: "macros",
     nodes.CallBlock: "call blocks",
@@ -135,8 +139,9 @@ class MailEnvironment(ImmutableSandboxedEnvironment):
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """A value of plain data; never a method or attribute of the object that holds it."""
-        if obj.__class__ is Values and attribute in obj:
-            return obj[attribute]
+        if obj.__class__ is LoopContext and attribute in _OF_LOOPS:
+            # Nothing that a loop tells about itself has to be looked at by the sandbox each time.
+            return getattr(obj, attribute)
         if isinstance(obj, dict):
             return self._entry(obj, attribute)
         return super().getattr(obj, attribute)
@@ -164,12 +169,21 @@ class MailEnvironment(ImmutableSandboxedEnvironment):
             path = f"{obj.path}.{key}" if isinstance(obj, Values) else str(key)
             return self.undefined(name=path)
 
-    def _counted(self, items: Iterable[Any]) -> Iterator[Any]:
+    def _counted(self, items: Iterable[Any]) -> Iterable[Any]:
+        if isinstance(items, Sized):
+            self._take_steps(len(items))
+            return items
+        return self._counted_singly(items)
+
+    def _counted_singly(self, items: Iterable[Any]) -> Iterator[Any]:
         for item in items:
-            self.steps_left -= 1
-            if self.steps_left < 0:
-                raise SecurityError(f"loops take more than {MAX_LOOP_STEPS} steps")
+            self._take_steps(1)
             yield item
+
+    def _take_steps(self, steps: int) -> None:
+        self.steps_left -= steps
+        if self.steps_left < 0:
+            raise SecurityError(f"loops take more than {MAX_LOOP_STEPS} steps")
 
 
 class Program:
@@ -178,6 +192,8 @@ class Program:
     def __init__(self, environment: MailEnvironment, tree: nodes.Template, file: str) -> None:
         self._environment, self._file = environment, file
         self._template = environment.from_string(tree)
+        # Jinja layers dictionaries here and goes through all of them for each render.
+        self._template.globals = dict(self._template.globals)
 
     def render(self, values: Mapping[str, Any]) -> str:
         """The text for these values. Raises MissingValue, and ContentError for anything else that fails."""
@@ -371,6 +387,8 @@ def _quoting(spell: Callable[[Any], str]) -> Callable[[Any], str]:
     memo: dict[str, str] = {}
 
     def piece_of(value: Any) -> str:
+        if value.__class__ is int:
+            return f"{value}{quoted.SOFT_BREAK}"
         if value.__class__ is not str or len(value) > _MEMO_LENGTH:
             return quoted.encode(spell(value))
         piece = memo.get(value)
