@@ -14,6 +14,7 @@ from rich.table import Table
 from prefcentre import addresses
 from prefcentre.campaigns import service as campaigns
 from prefcentre.campaigns.service import CampaignState
+from prefcentre.cli import watching
 from prefcentre.cli.common import JsonOption, answer, err, opened, out
 from prefcentre.context import Context
 from prefcentre.delivery import service as delivery
@@ -172,15 +173,25 @@ def cancel(slug: Slug, *, as_json: JsonOption = False) -> None:
 def status(
     slug: Slug,
     *,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on showing it, each second until it is over.")
+    ] = False,
     show_addresses: Annotated[
         bool, typer.Option("--show-addresses", help="Show the addresses of uncertain mails whole.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show where a campaign stands, and of which mails nobody knows whether they arrived."""
-    with opened() as context, context.db.reading() as session:
-        found = delivery.status(session, slug)
-        uncertain = delivery.unknowns(session, context, slug)
+    """Show where a campaign stands, and of which mails nobody knows whether they arrived.
+
+    With --watch it goes on, once a second, until the campaign is over or Ctrl-C is pressed; with --json too, an object a line.
+    """
+    with opened() as context:
+        if watch:
+            watching.watch(context, slug, as_json=as_json)
+            return
+        with context.db.reading() as session:
+            found = delivery.status(session, slug)
+            uncertain = delivery.unknowns(session, context, slug)
     found["unknown"] = [_uncertain(one, whole=show_addresses) for one in uncertain]
     answer(as_json, found, "\n".join([_status_text(found), *_uncertain_lines(found)]))
 

@@ -11,6 +11,7 @@ from prefcentre.delivery.launch import Checked, cancel_rest, check, plan_campaig
 from prefcentre.delivery.ledger import live_workers, recover
 from prefcentre.delivery.models import Delivery, DeliveryState
 from prefcentre.delivery.presence import drop_lease, holds_lease, take_lease
+from prefcentre.delivery.progress import Obstacle, Progress, progress
 from prefcentre.delivery.report import finish_if_done, is_over, report, status
 from prefcentre.delivery.rules import Send, Skip
 from prefcentre.delivery.trial import Trial, send_test
@@ -28,7 +29,9 @@ __all__ = [
     "Decision",
     "Delivery",
     "DeliveryState",
+    "Obstacle",
     "Plan",
+    "Progress",
     "Send",
     "Skip",
     "Trial",
@@ -46,6 +49,7 @@ __all__ = [
     "plan",
     "plan_campaign",
     "prepare_chunk",
+    "progress",
     "recover",
     "report",
     "send_test",
