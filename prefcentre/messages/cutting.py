@@ -17,7 +17,7 @@ from markupsafe import escape
 
 from prefcentre.errors import ContentError
 from prefcentre.messages import quoted, sandbox
-from prefcentre.messages.sandbox import MailEnvironment, Program, filtered
+from prefcentre.messages.sandbox import SUBSCRIBER, MailEnvironment, Program, filtered
 from prefcentre.messages.values import MissingValue
 
 COUNTING = "counting"
@@ -28,6 +28,11 @@ _HOLE = re.compile(r"(?:hole|fragment)\d+__")
 # Of the campaign and of links some entries are the same for everybody, and others belong to one message.
 _KNOWN = {("tracked",), ("brand",), ("links", "privacy")}
 _KNOWN |= {("campaign", name) for name in ("slug", "name", "topic")}
+_MOST_ROUNDS = 50
+_OF_LOOP = [
+    ("loop", name)
+    for name in ("index", "index0", "revindex", "revindex0", "first", "last", "length")
+]
 
 
 class Form(Enum):
@@ -172,6 +177,17 @@ class _Cutter(NodeTransformer):
             return self.generic_visit(node)
         return [kept for child in chosen for kept in self.visit_list(child)]
 
+    def visit_For(self, node: nodes.For) -> Any:  # noqa: N802 - Jinja's name.
+        items = _items(node) if _may_unroll(node) else None
+        if items is None:
+            return self.generic_visit(node)
+        rounds = [
+            _with(child, _round(node, items, place))
+            for place in range(len(items))
+            for child in node.body
+        ]
+        return [kept for child in rounds or node.else_ for kept in self.visit_list(child)]
+
     def visit_Output(self, node: nodes.Output) -> nodes.Output:  # noqa: N802 - Jinja's name.
         node.nodes = [piece for child in node.nodes for piece in self._pieces(child)]
         return node
@@ -232,12 +248,14 @@ class _Cutter(NodeTransformer):
                 return Hole(Source.MESSAGE, "email")
             case ("subscriber", "attributes", name):
                 return Hole(Source.ATTRIBUTE, name, fallback)
-            case ("subscriber", name) if name != "attributes":
+            case ("subscriber", name) if name in SUBSCRIBER and name != "attributes":
                 return Hole(Source.FIELD, name, fallback)
         return None
 
     def _settled(self, expression: nodes.Node, printing: nodes.Node) -> str | None:
         """What is printed for everybody, or None when that differs or can't be printed at all."""
+        if isinstance(expression, nodes.Const) and isinstance(printing, nodes.Output):
+            return str(expression.value)
         if not _is_known(expression):
             return None
         tree = nodes.Template([printing], lineno=1).set_environment(self._environment)
@@ -361,3 +379,59 @@ def _is_known(node: nodes.Node) -> bool:
     if path:
         return path[:1] in _KNOWN or path[:2] in _KNOWN
     return not isinstance(node, nodes.Call) and all(map(_is_known, node.iter_child_nodes()))
+
+
+def _may_unroll(node: nodes.For) -> bool:
+    """Whether a loop can be written out: nothing in it depends on there being a loop."""
+    asked = sum(1 for name in node.find_all(nodes.Name) if name.name == "loop")
+    known = [found for found in node.find_all(nodes.Getattr) if sandbox.path_of(found) in _OF_LOOP]
+    return (
+        isinstance(node.target, nodes.Name)
+        and not (node.test or node.recursive)
+        and asked == len(known)
+        and not any(node.find_all((nodes.For, nodes.Assign, nodes.With)))
+    )
+
+
+def _items(node: nodes.For) -> list[Any] | None:
+    """What a loop goes through, when that is written there: a few words or numbers, or a range."""
+    source = cast("nodes.Filter", node.iter).node
+    is_range = isinstance(source, nodes.Call) and _is_plain_range(source)
+    written = getattr(source, "args" if is_range else "items", None)
+    if not isinstance(written, list):
+        return None
+    if not all(isinstance(item, nodes.Const) for item in written):
+        return None
+    values = [item.value for item in written]
+    if is_range:
+        try:
+            values = list(range(*values)[: _MOST_ROUNDS + 1])
+        except (TypeError, ValueError):
+            return None
+    return values if len(values) <= _MOST_ROUNDS else None
+
+
+def _is_plain_range(call: nodes.Call) -> bool:
+    return sandbox.path_of(call.node) == ("range",) and not (call.kwargs or call.dyn_args)
+
+
+def _round(node: nodes.For, items: list[Any], place: int) -> dict[tuple[str, ...], Any]:
+    last = len(items) - 1
+    told = (place + 1, place, last - place + 1, last - place, place == 0, place == last, last + 1)
+    return {(cast("nodes.Name", node.target).name,): items[place]} | dict(
+        zip(_OF_LOOP, told, strict=True)
+    )
+
+
+def _with(node: nodes.Node, values: Mapping[tuple[str, ...], Any]) -> nodes.Node:
+    """A copy of a node with these values in place of their names."""
+    path = sandbox.path_of(node)
+    if path in values:
+        return nodes.Const(values[path], lineno=node.lineno)
+    fields = [
+        [_with(entry, values) if isinstance(entry, nodes.Node) else entry for entry in value]
+        if isinstance(value, list)
+        else (_with(value, values) if isinstance(value, nodes.Node) else value)
+        for _, value in node.iter_fields()
+    ]
+    return node.__class__(*fields, lineno=node.lineno, environment=node.environment)

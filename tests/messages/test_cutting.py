@@ -103,10 +103,12 @@ def by_jinja(source: str, form: Form, recipient: Recipient) -> str:
 def outcome(way: Any, source: str, form: Form, recipient: Recipient) -> str:
     try:
         return str(way(source, form, recipient))
-    except MissingValue:
-        return "missing"
     except ContentError as error:
         return f"refused: {error}"
+
+
+def is_told(text: str) -> bool:
+    return text.startswith("refused: ")
 
 
 PIECES = [
@@ -126,6 +128,16 @@ PIECES = [
     "{{ subscriber.first_name|default('you')|upper }}", "{{ subscriber.name|default('x')|e }}",
     "{{ [subscriber.email, brand.name]|join(' & ') }}", "{{ subscriber.attributes.city|default('')|truncate(9) }}",
     "{% for n in [1, 2, 3] %}{{ loop.index }}{{ n }}{{ subscriber.attributes.city|default('-') }}{% endfor %}",
+    "{% for n in range(2, 7, 2) %}{{ loop.first }}{{ loop.last }}{{ n }}{% if n > 3 %}{{ subscriber.email }}{% endif %}{% endfor %}",
+    "{% for w in ['a', '<é>'] %}{{ w }}{{ w|upper }}{{ w ~ brand.name }}{{ loop.revindex }}{{ loop['length'] }}{% endfor %}",
+    "{% for w in ['a', 'b'] %}{{ loop.cycle('x', 'y') }}{{ w }}{% endfor %}", "{% for w in [] %}{{ w }}{% else %}none{% endfor %}",
+    "{% for a, b in [[1, 2], [3, 4]] %}{{ a }}{{ b }}{% endfor %}", "{% for n in range(60) %}{{ n }}{% endfor %}",
+    "{% for a in [1, 2] %}{% for a in [3] %}{{ a }}{{ loop.index }}{% endfor %}{{ a }}{{ loop.index }}{% endfor %}",
+    "{% for a in [1, 2] %}{% set x = a %}{{ x }}{{ subscriber.email }}{% endfor %}", "{% for a in [1, 2, 3] if a > 1 %}{{ a }}{% endfor %}",
+    "{% for a in range(0) %}{{ a }}{% else %}{{ subscriber.email }}{% endfor %}", "{% for a in range() %}{{ a }}{% endfor %}", "{% for a in range(1, *[3]) %}{{ a }}{% endfor %}",
+    "{% for a in ['subscriber'] %}{{ subscriber[a] }}{{ subscriber.attributes[a]|default('-') }}{{ a.b }}{% endfor %}",
+    "{% for a in ('p', none, true, 1.5) %}{{ a }}{% endfor %}",
+    "{% for a in 'abc' %}{{ a }}{% endfor %}", "{% for a in brand.name %}{{ a }}{% endfor %}",
     "{% for entry in subscriber.attributes.plan|default([]) %}{{ entry }},{% else %}none{% endfor %}",
     "{% for key in subscriber.attributes|sort %}{{ key }}{% endfor %}",
     "{{ subscriber|length }}", "{{ 3 * 4 }}", "{{ '.' }}", "{{ subscriber.attributes.city }}",
@@ -163,7 +175,10 @@ def test_a_part_in_pieces_says_what_jinja_alone_says(
     source = "".join([*first, *sets, *then, *kept])
     if form is Form.LINE:
         source = source.replace("{{ token__ }}", "")
-    assert outcome(filled, source, form, recipient) == outcome(by_jinja, source, form, recipient)
+    found, expected = (outcome(way, source, form, recipient) for way in (filled, by_jinja))
+    # Of two mistakes in one part the first to be met is told, which need not be the same.
+    if not (is_told(found) and is_told(expected)):
+        assert found == expected
 
 
 @pytest.mark.parametrize("source", PIECES)
@@ -208,6 +223,13 @@ def test_the_frames_that_come_along_keep_no_program(mail_settings: Settings, slu
     html = html_variant(compiled, "C/", "O/", opens=True, clicks=True)
     for text, form in ((html, Form.HTML), (compiled.text, Form.TEXT)):
         assert cut_of(text, form).fragments is None
+
+
+def test_a_loop_over_what_is_written_there_is_written_out() -> None:
+    loop = "{% for w in ['a', 'b'] %}{{ loop.index }}{{ w }}{{ subscriber.email }}{% endfor %}"
+    made = cut_of(loop + "{% for n in range(3) %}{{ n }}{% endfor %}")
+    assert made.fragments is None
+    assert made.fixed == ("1a=\r\n", "2b=\r\n", "012=\r\n")
 
 
 def test_only_what_depends_on_a_person_stays_a_program() -> None:
