@@ -6,7 +6,7 @@ filters stays a program, which prints one fragment after the other.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, cast
@@ -52,13 +52,24 @@ class Form(Enum):
         """What stands behind each piece."""
         return quoted.SOFT_BREAK if self.is_quoted else ""
 
+    @property
+    def write(self) -> Callable[[str], str]:
+        """What makes a piece of a value; it begins and ends where a line does when it is quoted."""
+        if self is Form.HTML:
+            return _html_piece
+        return quoted.encode if self.is_quoted else str
+
     def escaped(self, text: str) -> str:
         """Text as markup, where markup is meant."""
         return str(escape(text)) if self is Form.HTML else text
 
-    def written(self, text: str) -> str:
-        """One piece of a part, which begins and ends where a line does when it is quoted."""
-        return quoted.encode(text) if self.is_quoted else text
+    def written(self, markup: str) -> str:
+        """A piece of what is escaped already, or never has to be."""
+        return quoted.encode(markup) if self.is_quoted else markup
+
+
+def _html_piece(text: str) -> str:
+    return quoted.encode(str(escape(text)))
 
 
 class Source(Enum):

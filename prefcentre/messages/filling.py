@@ -46,7 +46,7 @@ class Part:
     """One part of a message, for all its recipients. ``holes`` are those whose pieces ``fill`` gives."""
 
     def __init__(self, cut: Cut, form: Form, memo: Memo, known: Known) -> None:
-        self._form, self._memo, self._end = form, memo, form.end
+        self._write, self._memo, self._end = form.write, memo, form.end
         asked = [hole for hole, _ in cut.fragments.holes] if cut.fragments else []
         needed = set(cut.holes)
         of = {
@@ -78,7 +78,7 @@ class Part:
                 if piece is None:
                     pieces[number] = self._piece(values[number], number)
         for name in self._own:
-            pieces.append(self._written(subject if name == "subject" else recipient.email.strip()))
+            pieces.append(self._write(subject if name == "subject" else recipient.email.strip()))
         if self._fragments is not None:
             pieces += self._fragments(recipient, subject, tokens, pieces)
         return pieces
@@ -90,17 +90,14 @@ class Part:
             return self._memo.keep(value, f"{value}{self._end}")
         known = cleaned(value)
         if known is not None:
-            piece = self._written(str(known))
+            piece = self._write(str(known))
             return self._memo.keep(value, piece) if value.__class__ is str else piece
         hole, undefined = self._differing[number], self._missing[number]
         if hole.fallback is not None:
-            return self._written(hole.fallback)
+            return self._write(hole.fallback)
         if undefined is None:
             raise MissingValue(hole.path)
         return undefined
-
-    def _written(self, text: str) -> str:
-        return self._form.written(self._form.escaped(text))
 
 
 class _Printer:

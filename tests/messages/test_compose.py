@@ -1,9 +1,11 @@
 import email
 import email.policy
 import email.utils
+import html
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from email.header import decode_header, make_header
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 
 from prefcentre.campaigns.service import BodyFormat
 from prefcentre.context import Context
-from prefcentre.errors import InvalidAddress
+from prefcentre.errors import ContentError, InvalidAddress
 from prefcentre.messages import headers, sandbox
 from prefcentre.messages.compiling import compile_source, html_variant
 from prefcentre.messages.filling import subscriber_values
@@ -19,12 +21,13 @@ from prefcentre.messages.sandbox import MailEnvironment
 from prefcentre.messages.service import (
     Compiled,
     Composer,
+    ForeignLink,
     MissingValue,
     Recipient,
     own_unsubscribe_token,
     render_page,
 )
-from prefcentre.tokens import TokenKind
+from prefcentre.tokens import Signer, TokenKind
 from prefcentre.tracking.links import TrackingLinks
 from tests import wire
 from tests.messages.conftest import ADA, AT, PUBLIC_URL, MakeSource, Write, composer_for, received
@@ -168,8 +171,8 @@ def test_no_name_and_no_attribute_breaks_a_message(
     parsed = email.message_from_bytes(data, policy=email.policy.default)
     wire.check_headers(wire._raw_headers(data), parsed)
     assert email.utils.parseaddr(str(parsed["to"]))[1] == "ada@example.org"
-    text, html = wire.check_parts(parsed)
-    assert _plain_render(recipient, rich=True) == html.replace("\r\n", "\n")
+    text, markup = wire.check_parts(parsed)
+    assert _plain_render(recipient, rich=True) == markup.replace("\r\n", "\n")
     assert _plain_render(recipient, rich=False) == text.replace("\r\n", "\n")
 
 
@@ -224,6 +227,116 @@ def test_odd_names_reach_the_header_and_do_no_harm(
     assert "bcc" not in mail.headers
     assert mail.headers["to"].addresses[0].addr_spec == "ada@example.org"
     assert display_name(message.data) == headers.one_line(name)
+
+
+class _Mixed:
+    """A signer that takes one person, or one campaign, for another."""
+
+    def __init__(self, signer: Signer, **wrong: int) -> None:
+        self._signer, self._wrong = signer, wrong
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._signer, name)
+
+    def stamp(self, kind: TokenKind, topic: int, campaign: int, *issued: date) -> Any:
+        stamp = self._signer.stamp(kind, topic, self._wrong.get("campaign", campaign), *issued)
+        return lambda subscriber: stamp(self._wrong.get("subscriber") or subscriber)
+
+
+@pytest.mark.parametrize("wrong", [{"subscriber": 9}, {"campaign": 4}])
+def test_a_message_with_somebody_elses_unsubscribe_link_is_never_finished(
+    mail_context: Context, make_source: MakeSource, wrong: dict[str, int]
+) -> None:
+    composer = composer_for(mail_context, make_source("x"))
+    composer._signer = _Mixed(mail_context.signer, **wrong)  # type: ignore[assignment]
+    with pytest.raises(ForeignLink, match="somebody else"):
+        composer.compose(ADA, 7, AT)
+
+
+def test_a_message_whose_unsubscribe_link_nobody_can_verify_is_never_finished(
+    mail_context: Context, make_source: MakeSource
+) -> None:
+    composer = composer_for(mail_context, make_source("x"))
+    stranger = Signer(["a key of somebody else"])
+    composer._signer = stranger
+    composer.compose(ADA, 7, AT)
+    composer._signer = mail_context.signer
+    with pytest.raises(ForeignLink, match="of ours"):
+        composer.compose(ADA, 8, AT)
+
+
+def test_links_carry_the_day_and_messages_the_second_of_their_making(
+    mail_context: Context, make_source: MakeSource
+) -> None:
+    composer = composer_for(mail_context, make_source("x"))
+    night = datetime(2026, 11, 2, 23, 59, 59, 900_000, tzinfo=UTC)
+    # Also backwards, as clocks are set right now and then.
+    for seconds in (0, 1, 0, 86_400, 1):
+        at = night + timedelta(seconds=seconds)
+        mail = wire.read(replace(received(composer.compose(ADA, 7, at)), at=at), PUBLIC_URL)
+        assert email.utils.parsedate_to_datetime(str(mail.headers["date"])) == at.replace(
+            microsecond=0
+        )
+        (view,) = {link.rpartition("/")[2] for link in mail.links if "/v/" in link}
+        assert mail_context.signer.read(TokenKind.VIEW, view).issued == at.date()
+        assert mail_context.signer.read(TokenKind.UNSUBSCRIBE, mail.token).issued == date(
+            2020, 1, 1
+        )
+
+
+@pytest.mark.parametrize(
+    "host", ["a.bg", "n" * 28, "a-very-long-host-name.with-a-long-domain.example.com"]
+)
+def test_the_unsubscribe_address_stands_on_one_line_with_any_host(
+    mail_context: Context, make_source: MakeSource, host: str
+) -> None:
+    url = f"https://{host}"
+    settings = mail_context.settings.model_copy(update={"public_url": url})
+    context = replace(mail_context, settings=settings)
+    message = composer_for(context, make_source(LINK)).compose(AGREED, 7, AT)
+    assert wire.read(received(message), url).unsubscribe.startswith(f"{url}/u/")
+
+
+@pytest.mark.parametrize(
+    ("subject", "expected"),
+    [
+        ("Always the same", "Always the same"),
+        ("{{ subscriber.first_name }}", "Ada"),
+        ("{{ brand.name }}: {{ campaign.topic }}", "Acme & Söhne: Product news"),
+        (
+            "{% if subscriber.attributes.seats > 2 %}Big{% else %}Small{% endif %} {{ tracked }}",
+            "Big False",
+        ),
+        ("{{ subscriber.first_name|upper }} {{ subscriber.first_name }}", "ADA Ada"),
+        ("See {{ links.unsubscribe|length }} {{ subscriber.email }}", "See 71 ada@example.org"),
+    ],
+)
+def test_a_subject_is_filled_in_and_can_be_shown_in_the_mail(
+    mail_context: Context, make_source: MakeSource, subject: str, expected: str
+) -> None:
+    source = make_source("[{{ campaign.subject }}]", BodyFormat.HTML, subject=subject)
+    for _ in range(2):
+        mail = read(composer_for(mail_context, source).compose(ADA, 7, AT))
+        assert mail.subject == expected
+        assert f"[{html.escape(expected)}]" in mail.html
+        assert f"[{expected}]" in mail.text
+
+
+def test_a_message_that_grows_too_long_is_refused(make_source: MakeSource, write: Write) -> None:
+    city = {"city": "x" * 1_100_000}
+    with pytest.raises(ContentError, match="kB when filled in"):
+        write(make_source("{{ subscriber.attributes.city }}"), replace(ADA, attributes=city))
+
+
+def test_an_address_with_blanks_around_it_is_shown_without(
+    make_source: MakeSource, write: Write
+) -> None:
+    message = write(
+        make_source("[{{ subscriber.email }}]", BodyFormat.HTML),
+        replace(ADA, email=" ada@example.org "),
+    )
+    assert message.rcpt_to == "ada@example.org"
+    assert "[ada@example.org]" in read(message).html
 
 
 def test_an_international_domain_is_an_a_label_and_a_local_part_needs_smtputf8(
