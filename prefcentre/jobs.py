@@ -14,16 +14,20 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from sqlmodel import Session
 
+from prefcentre import failpoints
 from prefcentre.campaigns import service as campaigns
 from prefcentre.campaigns.service import Campaign, CampaignState
 from prefcentre.context import Context
 from prefcentre.delivery import service as delivery
 from prefcentre.delivery.service import Worker
 from prefcentre.errors import PrefcentreError
+from prefcentre.failpoints import Failpoint
+from prefcentre.throttles import service as throttles
 
 LEASE_NAME = "scheduler"
 OVERDUE = "overdue"
 LEASE_SECONDS, TICK_SECONDS, HEARTBEAT_SECONDS, RECOVERY_SECONDS = 5, 1, 3, 30
+PRUNING_SECONDS = 60
 LOOK_AHEAD = timedelta(seconds=30)
 
 log = structlog.get_logger()
@@ -48,6 +52,7 @@ class Clockwork:
         """Begin; call it in the running event loop."""
         self._every(TICK_SECONDS, self._tick)
         self._every(RECOVERY_SECONDS, self._recover)
+        self._every(PRUNING_SECONDS, self._prune)
         self._scheduler.add_job(self._worker.keep_alive, "interval", seconds=HEARTBEAT_SECONDS)
         self._scheduler.start()
 
@@ -75,6 +80,7 @@ class Clockwork:
             self._epoch = delivery.take_lease(session, LEASE_NAME, self._owner, now, until)
         if self._epoch is None:
             return
+        failpoints.reach(Failpoint.SCHEDULER_TICK)
         with self._context.db.reading() as session:
             due = campaigns.due(session, now + LOOK_AHEAD)
             # An audience that a dead process left unfinished goes on here.
@@ -99,8 +105,9 @@ class Clockwork:
         try:
             with self._context.db.writing() as session:
                 self._claim_start(session, campaign_id)
+            failpoints.reach(Failpoint.SCHEDULER_BEGUN)
             while self._prepare(campaign_id):
-                pass
+                failpoints.reach(Failpoint.AUDIENCE_COMMITTED)
         finally:
             self._under_way.discard(campaign_id)
         self._worker.wake()
@@ -138,6 +145,16 @@ class Clockwork:
             cancelled = campaigns.in_states(session, {CampaignState.CANCELLED})
         for campaign in cancelled:
             self._end_rest(campaign.id or 0)
+
+    def _prune(self) -> None:
+        """Keep the log of what limits have let pass short; one process does it for all."""
+        if self._epoch is None:
+            return
+        now = self._context.clock.now()
+        with self._context.db.writing() as session:
+            throttles.prune(session, now)
+        with self._context.db.writing() as session:
+            throttles.prune_states(session, now)
 
     def _end_rest(self, campaign_id: int) -> None:
         more = True

@@ -3,10 +3,12 @@
 A file of its own, because the sender, the preflight and the test mail share it.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 from sqlmodel import Session
 
+from prefcentre import addresses
 from prefcentre.campaigns import service as campaigns
 from prefcentre.consent import service as consent
 from prefcentre.context import Context
@@ -15,27 +17,41 @@ from prefcentre.errors import Unavailable
 from prefcentre.messages import service as messages
 from prefcentre.messages.service import Composer, Recipient
 from prefcentre.preferences.service import TrackingChoice
+from prefcentre.throttles import service as throttles
 
-_PERSON = LOOKED.index("subscriber_id")
+_PERSON, _EMAIL = LOOKED.index("subscriber_id"), LOOKED.index("email")
 _YES = TrackingChoice.YES
 
 
-def composer_for(session: Session, context: Context, campaign_id: int) -> Composer:
-    """What fills in the messages of a campaign's present version. Raises Unavailable when it is gone."""
+@dataclass(frozen=True, slots=True)
+class Mailing:
+    """A campaign that is being sent: what fills in its messages, and whose limits concern all of them."""
+
+    composer: Composer
+    sender_domain: str
+    scopes: tuple[str, ...]
+
+
+def mailing_of(session: Session, context: Context, campaign_id: int) -> Mailing:
+    """A campaign's present version, ready to be sent. Raises Unavailable when it is gone."""
     campaign = campaigns.by_id(session, campaign_id)
     if campaign is None:
         raise Unavailable(f"Campaign {campaign_id} is gone.")
     topic = consent.topic_by_id(session, campaign.topic_id)
     content = campaigns.content(session, campaign_id, campaign.content_version)
-    return Composer(
+    compiled = messages.Compiled.from_json(content.compiled)
+    composer = Composer(
         context,
-        messages.Compiled.from_json(content.compiled),
+        compiled,
         campaign_id=campaign_id,
         slug=campaign.slug,
-        topic_id=topic.id or 0,
+        topic_id=campaign.topic_id,
         topic_label=topic.list_label,
         topic_name=topic.name,
     )
+    domain = addresses.parse(compiled.sender_email).domain
+    scopes = (throttles.campaign_scope(campaign_id), throttles.sender_scope(domain))
+    return Mailing(composer, domain, scopes)
 
 
 def recipient_of(person: Any) -> Recipient:
@@ -71,3 +87,8 @@ def recipient_of(person: Any) -> Recipient:
 def recipient_in(looked: Any) -> Recipient:
     """The recipient in a row of ``gate_queries.look``."""
     return recipient_of(looked[_PERSON:])
+
+
+def address_in(looked: Any) -> str:
+    """The address in a row of ``gate_queries.look``, as typed."""
+    return str(looked[_EMAIL])

@@ -16,8 +16,9 @@ from prefcentre import failpoints
 from prefcentre.context import Context
 from prefcentre.db import LastingWriter
 from prefcentre.delivery import ledger
-from prefcentre.delivery.ledger import Claimed, Result, Verdict
+from prefcentre.delivery.ledger import Claimed, Limits, Passage, Result, Verdict
 from prefcentre.delivery.models import DeliveryState
+from prefcentre.delivery.valve import Valve
 from prefcentre.failpoints import Failpoint
 
 # A dot leaves within this time of its gate or not at all, because an opt-out waits two seconds for dots on their way.
@@ -74,8 +75,15 @@ class AtTheDot(Protocol):
     def asking(self) -> Claimed:
         """Who it is for."""
 
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """The limits that concern it."""
+
     def open(self) -> bool:
         """The gate is open: send the dot now. False when the connection is broken, and nothing was sent."""
+
+    def wait(self, scope: str) -> None:
+        """This limit is reached: nothing was decided, ask again when there is room."""
 
     def turn_away(self, verdict: Verdict) -> None:
         """Take the message back."""
@@ -85,10 +93,15 @@ class Gate:
     """Collects messages at their dot and results of earlier ones, and takes them through in groups."""
 
     def __init__(
-        self, store: Store, context: Context, worker_id: int, on_idle: Callable[[], None]
+        self,
+        store: Store,
+        context: Context,
+        worker_id: int,
+        valve: Valve,
+        on_idle: Callable[[], None],
     ) -> None:
         self._store, self._context, self._worker_id = store, context, worker_id
-        self._on_idle = on_idle
+        self._valve, self._on_idle = valve, on_idle
         self._waiting: list[AtTheDot] = []
         self._results: list[Result] = []
         self._wake = asyncio.Event()
@@ -133,7 +146,8 @@ class Gate:
         self._busy = True
         try:
             asking = [passenger.asking for passenger in waiting]
-            verdicts, opened_at = await self._store.do(self._pass, asking, results)
+            limits = self._limits(waiting)
+            passage, opened_at = await self._store.do(self._pass, asking, results, limits)
         # Whatever it was, the gate must go on for everybody else, and nobody may wait at a dot for ever.
         except Exception as error:
             log.exception("gate_failed", waiting=len(waiting), results=len(results), why=str(error))
@@ -141,39 +155,46 @@ class Gate:
             await asyncio.sleep(RETRY_SECONDS)
         else:
             self.recorded += len(results)
-            self._open(waiting, verdicts, opened_at)
+            self._open(waiting, passage, opened_at)
         finally:
             self._busy = False
         if self.is_idle:
             self._idle.set()
             self._on_idle()
 
-    def _pass(
-        self, session: Session, asking: list[Claimed], results: list[Result]
-    ) -> tuple[dict[tuple[int, int], Verdict], float]:
-        verdicts = ledger.pass_gate(session, self._context, self._worker_id, asking, results)
-        # Taken before the commit, so that the time a dot may take is never overestimated.
-        return verdicts, time.monotonic()
+    def _limits(self, waiting: list[AtTheDot]) -> Limits | None:
+        scopes = [passenger.scopes for passenger in waiting]
+        return Limits(scopes, self._valve.limits) if any(scopes) else None
 
-    def _open(
+    def _pass(
         self,
-        waiting: list[AtTheDot],
-        verdicts: dict[tuple[int, int], Verdict],
-        opened_at: float,
-    ) -> None:
+        session: Session,
+        asking: list[Claimed],
+        results: list[Result],
+        limits: Limits | None,
+    ) -> tuple[Passage, float]:
+        passage = ledger.pass_gate(session, self._context, self._worker_id, asking, results, limits)
+        # Taken before the commit, so that the time a dot may take is never overestimated.
+        return passage, time.monotonic()
+
+    def _open(self, waiting: list[AtTheDot], passage: Passage, opened_at: float) -> None:
         failpoints.reach(Failpoint.GATE_COMMITTED)
-        turned_away: list[tuple[AtTheDot, Verdict]] = []
+        left_behind: list[tuple[AtTheDot, Verdict, str]] = []
         # Dots come first, before anything else happens in this process (design §12).
         for passenger in waiting:
-            claimed = passenger.asking
-            verdict = verdicts[claimed.campaign_id, claimed.id]
+            number = passenger.asking.campaign_id, passenger.asking.id
+            verdict = passage.verdicts[number]
             if verdict is Verdict.OPEN and not self._send_dot(passenger, opened_at):
                 verdict = Verdict.LOST
             if verdict is not Verdict.OPEN:
-                turned_away.append((passenger, verdict))
+                left_behind.append((passenger, verdict, passage.waiting_for.get(number, "")))
         failpoints.reach(Failpoint.DOTS_SENT)
-        for passenger, verdict in turned_away:
-            passenger.turn_away(verdict)
+        self._valve.saw(passage.rooms)
+        for passenger, verdict, scope in left_behind:
+            if verdict is Verdict.WAIT:
+                passenger.wait(scope)
+            else:
+                passenger.turn_away(verdict)
 
     def _send_dot(self, passenger: AtTheDot, opened_at: float) -> bool:
         # A process that was stopped for too long after the gate must keep its dots to itself.

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from prefcentre.delivery.desk import Desk, Job
     from prefcentre.delivery.pool import Pool
 
+# So long may a message stay at its dot for want of room; a server's patience is much longer.
+PATIENCE_SECONDS = 5.0
+
 
 class Lane:
     """Drives a connection. What becomes of a message is the desk's to say; this keeps the order of events."""
@@ -97,15 +100,34 @@ class Lane:
             raise RuntimeError("nothing is at the dot")
         return self._speaking.claimed
 
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """The limits that concern the message at the dot."""
+        return self._speaking.scopes if self._speaking is not None else ()
+
     def open(self) -> bool:
         """Send the dot, with the next envelope behind it."""
         self._is_asking = False
-        following = self._following
+        following, job = self._following, self._speaking
         if not self.connection.dot(following.envelope if following else None):
             return False
         self._sent += 1
+        if job is not None and job.scopes:
+            self._desk.passed(job)
         self._dotted, self._speaking, self._following = self._speaking, following, None
         return True
+
+    def wait(self, scope: str) -> None:
+        """Stay at the dot for a moment, when that is all it takes; else take the message back until there is room."""
+        seconds = self._desk.seconds_until_room(scope)
+        if seconds is not None and seconds <= PATIENCE_SECONDS and self.connection.is_usable:
+            self._loop.call_later(seconds, self._desk.gate.ask, self)
+            return
+        self._is_asking = False
+        job, self._speaking = self._speaking, None
+        if job is not None:
+            self._desk.park(job, scope)
+        self.connection.abort()
 
     def turn_away(self, verdict: Verdict) -> None:
         """Inside DATA a message can only be taken back by dropping the connection."""

@@ -19,6 +19,7 @@ from prefcentre.delivery.filling import recipient_of
 from prefcentre.errors import Refused
 from prefcentre.messages import service as messages
 from prefcentre.messages.service import Compiled, Finding, Recipient
+from prefcentre.throttles import service as throttles
 
 SAMPLES = 200
 _CANCEL_CHUNK = 20_000
@@ -92,9 +93,15 @@ def start(
     Raises Refused when preflight found errors, and WrongState when it has been started before.
     """
     checked.require_clean()
-    campaigns.save_content(
+    campaign = campaigns.save_content(
         session, context, checked.source, checked.compiled.to_json(), checked.compiled.links
     )
+    limit = campaigns.limit_of(campaign)
+    scope = throttles.campaign_scope(campaign.id or 0)
+    if limit is not None:
+        throttles.set_limit(session, scope, limit)
+    else:
+        throttles.remove_limit(session, scope)
     return campaigns.schedule(
         session, context, checked.source.slug, start_at or context.clock.now(), zone
     )

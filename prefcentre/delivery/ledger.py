@@ -5,9 +5,9 @@ Part of the delivery service; ``service`` offers these functions to other packag
 
 import os
 import socket
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -28,6 +28,8 @@ from prefcentre.errors import NotFound
 from prefcentre.failpoints import Failpoint
 from prefcentre.reasons import Reason
 from prefcentre.suppression import service as suppression
+from prefcentre.throttles import service as throttles
+from prefcentre.throttles.service import Limit, Room
 
 LEASE = timedelta(seconds=15)
 _SMTP_TEXT_LENGTH = 500
@@ -43,6 +45,7 @@ class Verdict(StrEnum):
     REFUSED = "refused"  # Take it back; the outcome is written.
     STOPPED = "stopped"  # As refused, and the whole campaign was paused or cancelled.
     LOST = "lost"  # The row is not ours any more: take it back and touch nothing (L5).
+    WAIT = "wait"  # A limit is reached: it may go later, and nothing is written.
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +106,15 @@ def sign_out(session: Session, context: Context, worker_id: int) -> None:
 
 def live_workers(session: Session, context: Context) -> int:
     """How many workers are there to send."""
+    return len(live_worker_ids(session, context))
+
+
+def live_worker_ids(session: Session, context: Context) -> list[int]:
+    """The workers that are there to send."""
     now = context.clock.now()
-    return sum(not _is_dead(worker, now) for worker in presence.open_workers(session))
+    return [
+        worker.id or 0 for worker in presence.open_workers(session) if not _is_dead(worker, now)
+    ]
 
 
 def recover(session: Session, context: Context) -> dict[str, int]:
@@ -130,12 +140,18 @@ def recover(session: Session, context: Context) -> dict[str, int]:
     return counts
 
 
-def claim(session: Session, worker_id: int, campaign_id: int, limit: int) -> list[int]:
-    """Take up to ``limit`` recipients of one campaign; returns their numbers. ``look`` says who they are."""
+def claim(
+    session: Session, context: Context, worker_id: int, campaign_id: int, limit: int
+) -> list[int]:
+    """Take up to ``limit`` recipients of one campaign; returns their numbers. ``look`` says who they are.
+
+    Those who were put off and whose time has come are among them.
+    """
     failpoints.reach(Failpoint.CLAIM_BEGINS)
     campaign = campaigns.by_id(session, campaign_id)
     if campaign is None or campaign.state != CampaignState.SENDING:
         return []
+    queries.wake_deferred(session, context.clock.now(), campaign_id)
     ids = gate_queries.claim(session, campaign_id, worker_id, limit)
     failpoints.reach(Failpoint.CLAIMED)
     return ids
@@ -174,30 +190,91 @@ def release(session: Session, worker_id: int, campaign_id: int) -> int:
     return queries.give_back(session, worker_id, campaign_id)
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The limits that concern each of those who ask, and what was known of them a moment ago."""
+
+    scopes: Sequence[tuple[str, ...]]
+    known: Mapping[str, Limit]
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """What the gate decided: a verdict for each who asked, the limit that holds back those who wait, and all room left."""
+
+    verdicts: dict[tuple[int, int], Verdict]
+    waiting_for: Mapping[tuple[int, int], str] = field(default_factory=dict)
+    rooms: Mapping[str, Room] = field(default_factory=dict)
+
+
 def pass_gate(
     session: Session,
     context: Context,
     worker_id: int,
     asking: Sequence[Claimed],
     results: Sequence[Result],
-) -> dict[tuple[int, int], Verdict]:
+    limits: Limits | None = None,
+) -> Passage:
     """The linearisation point: write the last results, decide about everybody who waits at the dot, mark them.
 
     Takes the same locks as an opt-out, and re-reads consent, suppression, pause, frequency, address and campaign state
-    after that, so an opt-out that was answered before this began is always seen (design §6.5, L3–L5).
+    after that, so an opt-out that was answered before this began is always seen (design §6.5, L3–L5). Limits are
+    counted here, in the same transaction, so they hold exactly over all processes (R55, R56).
     """
     failpoints.reach(Failpoint.GATE_BEGINS)
-    by_campaign: dict[int, list[Claimed]] = defaultdict(list)
-    for claimed in asking:
-        by_campaign[claimed.campaign_id].append(claimed)
-    names = [campaigns.lock_name(campaign_id) for campaign_id in by_campaign]
     # All at once and in one order: a second helping of locks could wait in a circle with somebody else's.
+    names = {campaigns.lock_name(claimed.campaign_id) for claimed in asking}
     dead = [result.key for result in results if result.dead_address]
     lock_keys(
-        session, [*(claimed.key for claimed in asking), *dead], shared_names=["domains", *names]
+        session,
+        [*(claimed.key for claimed in asking), *dead],
+        shared_names=["domains", *sorted(names)],
     )
     record(session, context, worker_id, results)
     failpoints.reach(Failpoint.GATE_RESULTS)
+    if limits is None:
+        passage = Passage(_open_or_refuse(session, context, worker_id, asking))
+    else:
+        passage = _pass_within(session, context, worker_id, asking, limits)
+    failpoints.reach(Failpoint.GATE_WRITTEN)
+    return passage
+
+
+def _pass_within(
+    session: Session,
+    context: Context,
+    worker_id: int,
+    asking: Sequence[Claimed],
+    limits: Limits,
+) -> Passage:
+    """As far as limits allow; who has to wait keeps nobody else from passing."""
+    wanted = {scope for scopes in limits.scopes for scope in scopes}
+    rooms = throttles.rooms(session, wanted, context.clock.now(), limits.known)
+    held = throttles.grant(limits.scopes, rooms)
+    may_go = [claimed for claimed, scope in zip(asking, held, strict=True) if scope is None]
+    verdicts = _open_or_refuse(session, context, worker_id, may_go)
+    waiting_for: dict[tuple[int, int], str] = {}
+    used: Counter[str] = Counter()
+    for claimed, scopes, scope in zip(asking, limits.scopes, held, strict=True):
+        number = claimed.campaign_id, claimed.id
+        if scope is not None:
+            verdicts[number], waiting_for[number] = Verdict.WAIT, scope
+        elif verdicts[number] is Verdict.OPEN:
+            used.update(scopes)
+    throttles.use(session, used, context.clock.now())
+    left = {
+        scope: room if room.free is None else replace(room, free=room.free - used[scope])
+        for scope, room in rooms.items()
+    }
+    return Passage(verdicts, waiting_for, left)
+
+
+def _open_or_refuse(
+    session: Session, context: Context, worker_id: int, asking: Sequence[Claimed]
+) -> dict[tuple[int, int], Verdict]:
+    by_campaign: dict[int, list[Claimed]] = defaultdict(list)
+    for claimed in asking:
+        by_campaign[claimed.campaign_id].append(claimed)
     verdicts: dict[tuple[int, int], Verdict] = {}
     for campaign_id, waiting in by_campaign.items():
         question = replace(waiting[0].question, at=context.clock.now())
@@ -208,7 +285,6 @@ def pass_gate(
         if len(opened) < len(ids):
             rest = set(ids).difference(opened)
             verdicts |= _turn_away(session, context, worker_id, question, sorted(rest))
-    failpoints.reach(Failpoint.GATE_WRITTEN)
     return verdicts
 
 
@@ -309,6 +385,7 @@ def _change(result: Result, worker_id: int, now: datetime) -> dict[str, Any]:
 def _bury(session: Session, worker_id: int, now: datetime) -> tuple[int, int]:
     if not presence.end_worker(session, worker_id, now):
         return 0, 0
+    throttles.drop_shares(session, worker_id)
     given_back = queries.give_back(session, worker_id)
     failpoints.reach(Failpoint.RECOVERY_PENDING)
     return given_back, queries.orphan(session, worker_id, now)

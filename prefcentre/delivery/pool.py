@@ -6,17 +6,19 @@ from typing import TYPE_CHECKING
 import structlog
 
 from prefcentre import failpoints
+from prefcentre.accounts import SmtpAccount
 from prefcentre.delivery.lane import Lane
 from prefcentre.delivery.transports.smtp import Timeouts, connect
 from prefcentre.errors import Unavailable
 from prefcentre.failpoints import Failpoint
-from prefcentre.settings import SmtpAccount
+from prefcentre.throttles import service as throttles
 
 if TYPE_CHECKING:
     from prefcentre.delivery.desk import Desk
 
 QUIET_CONNECTION_SECONDS = 15.0
 RETRY_SECONDS, MAX_BACKOFF_SECONDS = 1.0, 30.0
+_LATELY_SECONDS = 60.0
 
 log = structlog.get_logger()
 
@@ -62,7 +64,9 @@ class Pool:
     def __init__(self, account: SmtpAccount, desk: "Desk", timeouts: Timeouts) -> None:
         self.account, self._desk, self._timeouts = account, desk, timeouts
         self._loop = asyncio.get_running_loop()
-        self.limit = account.connections
+        self.scope = throttles.account_scope(account.name)
+        # What other processes may have is not ours; the first look at the tables says how many are.
+        self.limit = 0
         self.breaker = Breaker()
         self._lanes: set[Lane] = set()
         self._idle: dict[Lane, float] = {}
@@ -71,16 +75,29 @@ class Pool:
         self._later: asyncio.TimerHandle | None = None
         self._is_closing = False
         self.taken = 0.0
+        self._accepted_at: float | None = None
 
     @property
     def is_open(self) -> bool:
-        """Whether it takes messages now."""
-        return not self._is_closing and self.breaker.allows(self._loop.time()) > 0
+        """Whether it takes messages now; one at a time while nobody knows whether the server is back."""
+        if self._is_closing or not self.breaker.allows(self._loop.time()):
+            return False
+        return self.breaker.why is None or len(self._lanes) - len(self._idle) <= 1
 
     @property
-    def busy(self) -> int:
-        """Connections that carry a message."""
-        return len(self._lanes) - len(self._idle)
+    def held(self) -> int:
+        """Connections that are open or being opened."""
+        return len(self._lanes) + self._opening
+
+    @property
+    def others_pass(self) -> bool:
+        """Whether the server has taken messages lately, so that a refusal is about the one that it refuses."""
+        at = self._accepted_at
+        return at is not None and self._loop.time() - at <= _LATELY_SECONDS
+
+    def accepted(self) -> None:
+        """The server has taken a message."""
+        self._accepted_at = self._loop.time()
 
     def wake(self) -> None:
         """There may be work: give it to connections that rest, and open more when that is not enough."""
@@ -92,7 +109,7 @@ class Pool:
         if self._is_closing or not self._desk.has_work_for(self):
             return
         now = self._loop.time()
-        allowed = min(self.breaker.allows(now) - self._opening, self.limit - self._all)
+        allowed = min(self.breaker.allows(now) - self._opening, self.limit - self.held)
         for _ in range(min(allowed, self._desk.waiting)):
             self._open()
         if now < self.breaker.next_try:
@@ -127,7 +144,7 @@ class Pool:
 
     def has_too_many(self) -> bool:
         """Whether a connection should go, because other processes need it."""
-        return self._all > self.limit
+        return self.held > self.limit
 
     def watch(self) -> None:
         """Give up connections whose server is silent, and let go of those that nobody needs; about every second."""
@@ -155,10 +172,6 @@ class Pool:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._later is not None:
             self._later.cancel()
-
-    @property
-    def _all(self) -> int:
-        return len(self._lanes) + self._opening
 
     def _forget(self, lane: Lane) -> None:
         self._lanes.discard(lane)

@@ -108,15 +108,12 @@ def orphan(session: Session, worker_id: int, at: datetime) -> int:
     )
 
 
-def wake_deferred(session: Session, now: datetime) -> int:
-    """Deferred rows whose time has come wait for a sender again."""
-    return rowcount(
-        session.execute(
-            sa.update(DELIVERY)
-            .where(_is(DeliveryState.DEFERRED), DELIVERY.c.not_before <= now)
-            .values(state=DeliveryState.PENDING, worker_id=None)
-        )
-    )
+def wake_deferred(session: Session, now: datetime, campaign_id: int | None = None) -> int:
+    """Deferred rows whose time has come wait for a sender again; of one campaign, which an index finds, or of all."""
+    update = sa.update(DELIVERY).where(_is(DeliveryState.DEFERRED), DELIVERY.c.not_before <= now)
+    if campaign_id is not None:
+        update = update.where(DELIVERY.c.campaign_id == campaign_id)
+    return rowcount(session.execute(update.values(state=DeliveryState.PENDING, worker_id=None)))
 
 
 def cancel_rest(session: Session, campaign_id: int, limit: int) -> int:

@@ -5,6 +5,7 @@ groups what waits at the dot; this keeps the desk supplied and begins and ends e
 """
 
 import asyncio
+from collections.abc import Mapping
 
 import structlog
 from sqlmodel import Session
@@ -13,16 +14,24 @@ from prefcentre import failpoints
 from prefcentre.context import Context
 from prefcentre.delivery import ledger, queries, report
 from prefcentre.delivery.desk import Desk
-from prefcentre.delivery.filling import composer_for
+from prefcentre.delivery.filling import mailing_of
 from prefcentre.delivery.gate import RETRY_SECONDS, Gate, Store
+from prefcentre.delivery.lessons import Lessons
 from prefcentre.delivery.pool import Pool
+from prefcentre.delivery.signing import Signing
 from prefcentre.delivery.transports.smtp import Timeouts
+from prefcentre.delivery.valve import Valve
 from prefcentre.errors import PrefcentreError
 from prefcentre.failpoints import Failpoint
+from prefcentre.throttles import service as throttles
+from prefcentre.throttles.service import Limit, Room
 
 # One claim is about one second of work, so that little is in hand when a campaign is paused or a process dies.
 MIN_BATCH, MAX_BATCH = 100, 2_000
 IDLE_SECONDS, WATCH_SECONDS = 1.0, 1.0
+SHORTEST_LOOK_SECONDS = 0.05
+# When no account takes messages for so long, what is in hand goes back, for other processes and for people to see.
+GIVE_UP_SECONDS = 5.0
 STOP_SECONDS = 20.0
 
 log = structlog.get_logger()
@@ -34,6 +43,8 @@ class Worker:
     def __init__(self, context: Context, timeouts: Timeouts | None = None) -> None:
         self._context, self._timeouts = context, timeouts or Timeouts()
         self._store = Store(context)
+        self._signing = Signing(context)
+        self._valve = Valve()
         self._stop = asyncio.Event()
         self._stopped: set[int] = set()
         self._batch = MIN_BATCH
@@ -53,10 +64,13 @@ class Worker:
         await self._store.do(ledger.recover, self._context)
         accounts = self._context.settings.accounts
         log.info("worker_started", worker=self.id, accounts=[account.name for account in accounts])
-        self._gate = Gate(self._store, self._context, self.id, self.wake)
-        self._desk = Desk(self._context, self._gate, self._note_stopped)
+        self._gate = Gate(self._store, self._context, self.id, self._valve, self.wake)
+        self._desk = Desk(self._context, self._gate, self._valve, self._signing, self._note_stopped)
         self._desk.want_more = self._work
         self._desk.pools = [Pool(account, self._desk, self._timeouts) for account in accounts]
+        self._signing.start()
+        await self._store.do(throttles.sync, self._context.settings)
+        await self._mind_limits()
         gate = asyncio.create_task(self._gate.run())
         watch = asyncio.create_task(self._watch())
         try:
@@ -76,17 +90,78 @@ class Worker:
         with self._context.db.writing() as session:
             return ledger.keep_alive(session, self._context, self.id)
 
+    # --- Every second -------------------------------------------------------------------------------------------------
+
     async def _watch(self) -> None:
+        closed_since: float | None = None
         while True:
-            await asyncio.sleep(WATCH_SECONDS)
+            await asyncio.sleep(self._until_next_look())
             for pool in self._desk.pools:
                 pool.watch()
+            try:
+                await self._mind_limits()
+            except PrefcentreError as error:
+                log.warning("limits_unknown", why=str(error))
+                await asyncio.sleep(WATCH_SECONDS)
+                continue
+            self._desk.admit_parked()
+            now = asyncio.get_running_loop().time()
+            if self._desk.can_send:
+                closed_since = None
+            elif closed_since is None:
+                closed_since = now
+            elif now - closed_since >= GIVE_UP_SECONDS:
+                self._desk.give_back_all()
+
+    def _until_next_look(self) -> float:
+        at = self._valve.next_look
+        if at is None:
+            return WATCH_SECONDS
+        seconds = (at - self._context.clock.now()).total_seconds()
+        return min(max(seconds, SHORTEST_LOOK_SECONDS), WATCH_SECONDS)
+
+    async def _mind_limits(self) -> None:
+        """Write down what the servers taught, take our share of connections, and look how much room there is."""
+        lessons = self._desk.lessons.take()
+        shares = {pool.scope: (pool.account.connections, pool.held) for pool in self._desk.pools}
+        limits, rooms, widths = await self._store.do(self._share_limits, lessons, shares)
+        for pool in self._desk.pools:
+            pool.limit = widths.pop(pool.scope)
+        self._valve.learn(limits, rooms, widths)
+        self._desk.wake()
+
+    def _share_limits(
+        self, session: Session, lessons: Lessons, shares: Mapping[str, tuple[int, int]]
+    ) -> tuple[dict[str, Limit], dict[str, Room], dict[str, int]]:
+        now = self._context.clock.now()
+        lessons.write(session, self._valve.limits, now)
+        limits = throttles.limits(session)
+        wanted = {scope: most for scope, (most, _) in shares.items()} | {
+            scope: limit.most_connections
+            for scope, limit in limits.items()
+            if limit.most_connections is not None
+            and (scope in shares or scope.startswith("domain:"))
+        }
+        live = ledger.live_worker_ids(session, self._context)
+        widths = {
+            scope: throttles.take_share(
+                session,
+                self.id,
+                live,
+                scope,
+                most,
+                shares[scope][1] if scope in shares else self._valve.open_to(scope),
+            )
+            for scope, most in sorted(wanted.items())
+        }
+        return limits, throttles.look(session, now), widths
 
     async def _end(self, gate: "asyncio.Task[None]") -> None:
         self._desk.is_stopping = True
         self._desk.clear()
         # A server that never answers must not keep us; sign_out says "unknown" of those who are at the dot then.
         await asyncio.gather(*(pool.close(STOP_SECONDS) for pool in self._desk.pools))
+        self._signing.close()
         await self._gate.drained()
         gate.cancel()
         await asyncio.gather(gate, return_exceptions=True)
@@ -128,7 +203,7 @@ class Worker:
             for campaign_id in await self._store.look(queries.campaigns_to_send):
                 claims = await self._claim(campaign_id)
                 found += claims
-                if not claims and not self._desk.waiting and self._gate.is_idle:
+                if not claims and self._desk.is_empty and self._gate.is_idle:
                     await self._finish(campaign_id)
         except PrefcentreError as error:
             log.warning("claim_failed", why=str(error))
@@ -137,10 +212,14 @@ class Worker:
         return found
 
     async def _claim(self, campaign_id: int) -> int:
-        if not self._desk.knows(campaign_id):
-            composer = await self._store.look(composer_for, self._context, campaign_id)
-            self._desk.learn(campaign_id, composer)
-        ids = await self._store.do(ledger.claim, self.id, campaign_id, self._batch)
+        mailing = self._desk.mailing(campaign_id)
+        if mailing is None:
+            mailing = await self._store.look(mailing_of, self._context, campaign_id)
+            self._desk.learn(campaign_id, mailing)
+        limit = self._desk.room_for(mailing, self._batch) if self._desk.can_send else 0
+        if not limit:
+            return 0
+        ids = await self._store.do(ledger.claim, self._context, self.id, campaign_id, limit)
         failpoints.reach(Failpoint.CLAIM_COMMITTED)
         if ids:
             claimed, refusals = await self._store.look(ledger.look, self._context, campaign_id, ids)

@@ -34,7 +34,7 @@ def worker(any_context: Context) -> int:
 def claim(context: Context, worker: int, campaign: Campaign, limit: int = 10) -> list[Claimed]:
     """What the sender does: take rows, look who they are, and write down who may not be sent to any more."""
     with context.db.writing() as session:
-        ids = ledger.claim(session, worker, campaign.id or 0, limit)
+        ids = ledger.claim(session, context, worker, campaign.id or 0, limit)
     with context.db.reading() as session:
         claimed, refusals = ledger.look(session, context, campaign.id or 0, ids)
     record(context, worker, *refusals)
@@ -45,8 +45,8 @@ def gate(
     context: Context, worker: int, asking: list[Claimed], results: list[Result] | None = None
 ) -> list[Verdict]:
     with context.db.writing() as session:
-        verdicts = ledger.pass_gate(session, context, worker, asking, results or [])
-    return [verdicts[claimed.campaign_id, claimed.id] for claimed in asking]
+        passage = ledger.pass_gate(session, context, worker, asking, results or [])
+    return [passage.verdicts[claimed.campaign_id, claimed.id] for claimed in asking]
 
 
 def record(context: Context, worker: int, *results: Result) -> None:
