@@ -9,11 +9,7 @@ import threading
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from functools import partial
-
-from flask import Flask
-from granian.constants import Interfaces
-from granian.log import LogLevels
-from granian.server import Server
+from typing import TYPE_CHECKING
 
 from prefcentre import settings as configuration
 from prefcentre.context import Context, open_context
@@ -21,7 +17,10 @@ from prefcentre.delivery.service import Worker
 from prefcentre.jobs import Clockwork
 from prefcentre.log import start_log
 from prefcentre.settings import Settings
-from prefcentre.web import public
+
+# A sender needs none of what serves pages, and each of many senders would carry it: a sixth of its memory.
+if TYPE_CHECKING:
+    from flask import Flask
 
 _PR_SET_PDEATHSIG = 1
 _PARENT_WATCH_SECONDS = 0.5
@@ -47,14 +46,18 @@ _GRANIAN_LOG = {
 _for_life = ExitStack()
 
 
-def create_app(context: Context) -> Flask:
+def create_app(context: Context) -> "Flask":
     """The pages, ready to be served."""
+    from flask import Flask
+
+    from prefcentre.web import public
+
     app = Flask("prefcentre.web", static_folder=None)
     public.register(app, context)
     return app
 
 
-def wsgi(parent: int | None = None, build: Callable[[Context], Flask] = create_app) -> Flask:
+def wsgi(parent: int | None = None, build: "Callable[[Context], Flask]" = create_app) -> "Flask":
     """The pages for one web server process, which ends at once when process ``parent`` is gone."""
     if parent is not None:
         die_with(parent)
@@ -63,8 +66,12 @@ def wsgi(parent: int | None = None, build: Callable[[Context], Flask] = create_a
     return build(_for_life.enter_context(open_context(settings)))
 
 
-def serve_web(settings: Settings, build: Callable[..., Flask] = create_app) -> None:
+def serve_web(settings: Settings, build: "Callable[..., Flask]" = create_app) -> None:
     """Serve pages until SIGTERM or Ctrl-C. The port has to be free."""
+    from granian.constants import Interfaces
+    from granian.log import LogLevels
+    from granian.server import Server
+
     host, port = settings.listen_host, settings.listen_port
     server = Server(
         "prefcentre.app:wsgi",

@@ -36,6 +36,8 @@ NAMING_CONVENTION = {
 SQLModel.metadata.naming_convention = NAMING_CONVENTION
 
 BUSY_TIMEOUT_SECONDS = 30
+# Each connection fills its own as the database grows, and what it does not hold the system's cache has.
+WRITER_CACHE_KIB, READER_CACHE_KIB = 16_384, 4_096
 
 BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 """A 64-bit integer that SQLite still takes as its row id."""
@@ -86,9 +88,11 @@ class Database:
         self.url = settings.database_url
         if self.is_sqlite:
             _make_folder(settings.data_dir)
-            self.reader = _sqlite_engine(self.url, "BEGIN")
-            self.writer = _sqlite_engine(self.url, "BEGIN IMMEDIATE")
-            self.tracker = _sqlite_engine(tracking_url(self.url), "BEGIN IMMEDIATE")
+            self.reader = _sqlite_engine(self.url, "BEGIN", READER_CACHE_KIB)
+            self.writer = _sqlite_engine(self.url, "BEGIN IMMEDIATE", WRITER_CACHE_KIB)
+            self.tracker = _sqlite_engine(
+                tracking_url(self.url), "BEGIN IMMEDIATE", READER_CACHE_KIB
+            )
         else:
             self.reader = sa.create_engine(
                 self.url, pool_pre_ping=True, pool_size=10, max_overflow=30
@@ -339,7 +343,7 @@ def told_plainly() -> Iterator[None]:
         raise
 
 
-def _sqlite_engine(url: str, begin: str) -> sa.Engine:
+def _sqlite_engine(url: str, begin: str, cache_kib: int) -> sa.Engine:
     engine = sa.create_engine(
         url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False}
     )
@@ -353,7 +357,7 @@ def _sqlite_engine(url: str, begin: str) -> sa.Engine:
             "synchronous=FULL",
             "foreign_keys=ON",
             f"busy_timeout={BUSY_TIMEOUT_SECONDS * 1000}",
-            "cache_size=-32768",
+            f"cache_size=-{cache_kib}",
             "temp_store=MEMORY",
             "secure_delete=ON",
         ):

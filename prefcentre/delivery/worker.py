@@ -27,7 +27,7 @@ from prefcentre.throttles import service as throttles
 from prefcentre.throttles.service import Limit, Room
 
 # One claim is about one second of work, so that little is in hand when a campaign is paused or a process dies.
-MIN_BATCH, MAX_BATCH = 100, 2_000
+MIN_BATCH, MAX_BATCH = 100, 1_000
 IDLE_SECONDS, WATCH_SECONDS = 1.0, 1.0
 SHORTEST_LOOK_SECONDS = 0.05
 # When no account takes messages for so long, what is in hand goes back, for other processes and for people to see.
