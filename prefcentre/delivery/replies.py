@@ -96,8 +96,8 @@ def judge(
 
     At the dot any 2xx is acceptance. A 4xx is tried again on a schedule of three days, a 5xx never (R61, R62), unless it
     refuses us and not the message: then the recipient is put off like after a 4xx, because no other mail would have
-    fared better. Of a refusal that does not say whom it means (any 5xx to MAIL FROM), ``others_pass`` decides: whether
-    this account's server takes other messages at this time.
+    fared better. Of a refusal that does not say whom it means (a 5xx to MAIL FROM without a reason, a relay denied),
+    ``others_pass`` decides: whether this account's server takes other messages at this time.
     """
     if stage is Stage.DOT and 200 <= code < 300:
         return ACCEPTED
@@ -156,9 +156,7 @@ def kind_of(code: int, text: str, stage: Stage) -> ReplyKind:
 
 _LOGIN_CODES = frozenset({530, 534, 535, 538})
 _HALTING = frozenset({ReplyKind.AUTHENTICATION, ReplyKind.BLOCKED})
-_ACCOUNT = frozenset(
-    {ReplyKind.LOGIN, ReplyKind.SENDER_REFUSED, ReplyKind.RELAY_DENIED, ReplyKind.QUOTA}
-)
+_ACCOUNT = frozenset({ReplyKind.LOGIN, ReplyKind.SENDER_REFUSED, ReplyKind.QUOTA})
 # These are about one message, also when it is refused as early as MAIL FROM (its size is named there).
 _ONE_MESSAGE = frozenset({ReplyKind.SIZE, ReplyKind.CONTENT})
 # Many servers wait until RCPT before they say what they have against us.
@@ -193,6 +191,9 @@ def _is_account_fault(
 ) -> bool:
     if kind in _ACCOUNT or (stage is Stage.CONNECT and code >= 500):
         return True
+    if kind is ReplyKind.RELAY_DENIED:
+        # To everybody, or only to this recipient's domain, which must not keep the others waiting.
+        return not others_pass
     concerns_us = stage is Stage.MAIL or (stage is Stage.RCPT and _ABOUT_US.search(text))
     return bool(concerns_us) and code >= 500 and kind not in _ONE_MESSAGE and not others_pass
 

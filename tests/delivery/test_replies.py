@@ -276,6 +276,14 @@ def test_a_sender_refused_without_a_reason_is_our_fault_unless_others_pass(text:
     assert (alone.state, alone.account_fault) == ("failed", False)
 
 
+def test_a_relay_denied_to_one_recipient_is_not_our_fault_while_others_pass() -> None:
+    """Else a few addresses at a domain that our server does not serve would stop the account again and again."""
+    text = "5.7.1 <ada@example.org>: Relay access denied"
+    assert judge(554, text, 1, stage=RCPT).account_fault
+    alone = judge(554, text, 1, stage=RCPT, others_pass=True)
+    assert (alone.state, alone.account_fault, alone.dead_address) == ("failed", False, False)
+
+
 def test_a_sender_refused_for_a_reason_of_ours_is_our_fault_also_when_others_pass() -> None:
     found = judge(553, "5.7.1 Sender address rejected: not owned by user shop", 1, stage=MAIL, others_pass=True)  # fmt: skip
     assert (found.state, found.account_fault) == ("deferred", True)
