@@ -84,12 +84,12 @@ def windows(limit: Limit, now: datetime) -> tuple[Window, ...]:
         cap = max(1, math.ceil(rate))
         found.append(Window(math.ceil(_SECOND * cap / rate), cap, _rate_in_words(limit, rate)))
     for cap_of, ticks, word in (
-        (limit.per_minute, MINUTE, "minute"),
-        (limit.per_hour, HOUR, "hour"),
-        (limit.per_day, DAY, "day"),
+        (limit.per_minute, MINUTE, "a minute"),
+        (limit.per_hour, HOUR, "an hour"),
+        (limit.per_day, DAY, "a day"),
     ):
         if cap_of is not None:
-            found.append(Window(ticks, cap_of, f"at most {cap_of} a {word}"))
+            found.append(Window(ticks, cap_of, f"at most {cap_of} {word}"))
     warm = warm_up_cap(limit, now)
     if warm is not None:
         found.append(Window(DAY, warm, f"warm-up: at most {warm} a day"))
@@ -300,6 +300,10 @@ def fair_share(limit: int, worker_id: int, live: Collection[int]) -> int:
     return each + (rank < rest)
 
 
-def share(limit: int, fair: int, others: int) -> int:
-    """What a worker may have now: its fair part, and no more than the others have left."""
-    return max(0, min(fair, limit - others))
+def share(limit: int, fair: int, others: int, present: int) -> int:
+    """What a worker may have now: at most its fair part, of what the others leave or what it has already.
+
+    So the sum never grows above the limit, and when a limit was lowered nobody goes below their part because others
+    are still above theirs.
+    """
+    return max(0, min(fair, max(limit - others, present)))

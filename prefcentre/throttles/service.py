@@ -254,8 +254,9 @@ def take_share(
     if not shares.keys() <= live:
         queries.drop_shares(session, shares.keys() - live, scope)
     others = sum(count for owner, count in shares.items() if owner in live - {worker_id})
-    mine = rules.share(limit, rules.fair_share(limit, worker_id, live), others)
-    if shares.get(worker_id) != max(mine, held):
+    present = shares.get(worker_id, 0)
+    mine = rules.share(limit, rules.fair_share(limit, worker_id, live), others, present)
+    if present != max(mine, held):
         # Asked every second; only a change is worth a write.
         queries.save_share(session, scope, worker_id, max(mine, held))
     return mine
