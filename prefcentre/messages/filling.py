@@ -55,10 +55,7 @@ class Part:
         }
         self._differing = [*of[Source.FIELD], *of[Source.ATTRIBUTE]]
         self._raw = _reader(self._differing)
-        # A program may never print what is missing, such as in a branch that is not taken.
-        self._missing = [
-            None if hole in needed else StrictUndefined(name=hole.path) for hole in self._differing
-        ]
+        self._instead = [self._stand_in(hole, needed=hole in needed) for hole in self._differing]
         self._own = [hole.name for hole in of[Source.MESSAGE]]
         written = [*self._differing, *of[Source.MESSAGE]]
         self._fragments = _Printer(cut.fragments, written, known, form) if cut.fragments else None
@@ -92,12 +89,16 @@ class Part:
         if known is not None:
             piece = self._write(str(known))
             return self._memo.keep(value, piece) if value.__class__ is str else piece
-        hole, undefined = self._differing[number], self._missing[number]
+        instead = self._instead[number]
+        if instead is None:
+            raise MissingValue(self._differing[number].path)
+        return instead
+
+    def _stand_in(self, hole: Hole, *, needed: bool) -> str | StrictUndefined | None:
         if hole.fallback is not None:
             return self._write(hole.fallback)
-        if undefined is None:
-            raise MissingValue(hole.path)
-        return undefined
+        # A program may never print what is missing, such as in a branch that is not taken.
+        return None if needed else StrictUndefined(name=hole.path)
 
 
 class _Printer:
