@@ -13,7 +13,6 @@ from prefcentre.context import Context
 from prefcentre.errors import ContentError
 from prefcentre.messages import limited, rules, viewing
 from prefcentre.messages.compose import Composer
-from prefcentre.messages.headers import own_unsubscribe_token
 from prefcentre.messages.values import (
     Compiled,
     Finding,
@@ -36,7 +35,6 @@ __all__ = [
     "MissingValue",
     "Recipient",
     "compile_campaign",
-    "own_unsubscribe_token",
     "preflight",
     "render_page",
 ]

@@ -17,6 +17,7 @@ from prefcentre.errors import ContentError, InvalidAddress
 from prefcentre.messages import headers, sandbox
 from prefcentre.messages.compiling import compile_source, html_variant
 from prefcentre.messages.filling import subscriber_values
+from prefcentre.messages.headers import own_unsubscribe_token
 from prefcentre.messages.sandbox import MailEnvironment
 from prefcentre.messages.service import (
     Compiled,
@@ -24,7 +25,6 @@ from prefcentre.messages.service import (
     ForeignLink,
     MissingValue,
     Recipient,
-    own_unsubscribe_token,
     render_page,
 )
 from prefcentre.tokens import Signer, TokenKind
