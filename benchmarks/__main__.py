@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import Any, get_args
 
-from benchmarks import compose, dkim, growth, import_people, opt_outs, send, summary
+from benchmarks import audience, compose, dkim, growth, import_people, opt_outs, send, summary
 from benchmarks.keys import Dkim
 from benchmarks.letters import Kind
 from benchmarks.ours import Way
@@ -86,6 +86,22 @@ def _add_opt_outs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--database", choices=["sqlite", "postgres"], default="sqlite")
 
 
+def _audience(options: Options) -> dict[str, Any]:
+    return audience.measure(
+        options.people,
+        options.suppressions,
+        blocked=options.blocked_domains,
+        database=options.database,
+    )
+
+
+def _add_audience(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--people", type=int, default=1_000_000)
+    parser.add_argument("--suppressions", type=int, default=1_000_000)
+    parser.add_argument("--blocked-domains", type=int, default=audience.BLOCKED)
+    parser.add_argument("--database", choices=["sqlite", "postgres"], default="sqlite")
+
+
 def _add_import(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--database-url", help="another database than SQLite")
@@ -104,6 +120,7 @@ _KINDS: dict[
     "ways": (_ways, _add_ways),
     "growth": (_growth, _add_growth),
     "opt-outs": (_opt_outs, _add_opt_outs),
+    "audience": (_audience, _add_audience),
     "import": (
         lambda options: import_people.measure(options.rows, options.database_url),
         _add_import,

@@ -131,8 +131,10 @@ class Clockwork:
             log.info("campaign_preparing", campaign=campaign_id)
 
     def _prepare(self, campaign_id: int) -> bool:
+        with self._context.db.reading() as session:
+            part = delivery.judge_part(session, self._context, campaign_id)
         with self._context.db.writing() as session:
-            return delivery.prepare_chunk(session, self._context, campaign_id)
+            return delivery.write_part(session, self._context, campaign_id, part)
 
     def _recover(self) -> None:
         """Put right what dead workers left, and end the rest of cancelled campaigns."""

@@ -4,6 +4,7 @@ A file of its own beside ``queries``, because these read everybody at once and t
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -15,6 +16,7 @@ from prefcentre.db import is_sqlite
 from prefcentre.delivery import facts
 from prefcentre.delivery.facts import Question
 from prefcentre.delivery.models import Delivery, DeliveryState, LeftOut
+from prefcentre.lookup import LookupKind
 from prefcentre.reasons import Reason
 from prefcentre.subscribers.models import Subscriber
 
@@ -26,57 +28,82 @@ def newest_subscriber_id(session: Session) -> int:
     return session.execute(sa.select(sa.func.max(col(Subscriber.id)))).scalar() or 0
 
 
-def fact_counts(session: Session, question: Question, after: int, up_to: int) -> dict[int, int]:
-    """How many people share each combination of facts, among ids in (after, up_to]."""
-    values = question.values(b_after=after, b_up_to=up_to)
-    return dict(session.execute(_fact_counts(), values).all())
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the facts of some people come to: how many share each refused number, and who may be sent to."""
+
+    refused: Mapping[int, int]
+    sendable: int
+    sendable_ids: str
+
+
+def tell(
+    session: Session, question: Question, sendable: Sequence[int], after: int, up_to: int
+) -> Told:
+    """Gather the facts of everybody among ids in (after, up_to]; the ids of the sendable ones as text, with commas.
+
+    They come as one value because each row that SQLite returns costs a turn at Python's lock, and as text because
+    they only go back to the database.
+    """
+    values = question.values(q_after=after, q_up_to=up_to, b_sendable=list(sendable))
+    rows = session.execute(_tell(), values).all()
+    refused = {code: people for code, people, _ in rows if code is not None}
+    people, ids = next((people, ids) for code, people, ids in rows if code is None)
+    return Told(refused, people, ids or "")
 
 
 @cache
-def _fact_counts() -> sa.Select[Any]:
-    people = _audience_part()
-    return sa.select(people.c.code, sa.func.count()).group_by(people.c.code)
-
-
-def _audience_part() -> sa.Subquery:
-    return (
-        facts.audience_facts()
-        .where(
-            col(Subscriber.id) > sa.bindparam("b_after"),
-            col(Subscriber.id) <= sa.bindparam("b_up_to"),
-        )
-        .subquery()
+def _tell() -> sa.CompoundSelect[Any]:
+    told = facts.part_facts().cte("told").prefix_with("MATERIALIZED")
+    is_sendable = told.c.code.in_(sa.bindparam("b_sendable", expanding=True))
+    ids = sa.func.aggregate_strings(sa.cast(told.c.subscriber_id, sa.String), ",")
+    return sa.union_all(
+        sa.select(told.c.code, sa.func.count(), sa.null())
+        .where(~is_sendable)
+        .group_by(told.c.code),
+        sa.select(sa.null(), sa.func.count(), ids).where(is_sendable),
     )
 
 
-def insert_audience(
-    session: Session, question: Question, sendable: Sequence[int], after: int, up_to: int
-) -> int:
-    """Write pending rows for everybody whose facts are sendable, among ids in (after, up_to]; returns how many (L2).
+def insert_audience(session: Session, question: Question, subscriber_ids: str) -> int:
+    """Write pending rows for these people, who are told as ``tell`` does; returns how many (L2).
 
-    A person or address that already has a row is left alone (L1), so a repeated chunk changes nothing.
+    Who is gone or has no address any more gets none, and a person or address that has a row already is left alone (L1).
     """
     last_id = session.execute(
         sa.select(sa.func.max(DELIVERY.c.id)).where(DELIVERY.c.campaign_id == question.campaign_id)
     ).scalar()
-    people = _audience_part()
-    rows = (
-        sa.select(
-            sa.literal(question.campaign_id),
-            sa.literal(last_id or 0) + sa.func.row_number().over(order_by=people.c.subscriber_id),
-            people.c.subscriber_id,
-            people.c.key,
-            sa.literal(DeliveryState.PENDING.value),
-            sa.literal(0),
-        )
-        .where(people.c.code.in_(sendable))
-        .order_by(people.c.subscriber_id)
-    )
-    columns = ["campaign_id", "id", "subscriber_id", "key", "state", "attempts"]
-    insert = sqlite.insert(DELIVERY) if is_sqlite(session) else postgresql.insert(DELIVERY)
-    statement = insert.from_select(columns, rows).on_conflict_do_nothing()
-    written: Any = session.execute(statement, question.values(b_after=after, b_up_to=up_to))
+    values = {
+        "campaign": question.campaign_id,
+        "last": last_id or 0,
+        "ids": f"[{subscriber_ids}]" if is_sqlite(session) else f"{{{subscriber_ids}}}",
+        "kind": LookupKind.EMAIL.value,
+        "version": question.key_version,
+        "pending": DeliveryState.PENDING.value,
+    }
+    statement = _INSERT_SQLITE if is_sqlite(session) else _INSERT_POSTGRESQL
+    written: Any = session.connection().execute(statement, values)
     return int(written.rowcount)
+
+
+# The place in the list is the place in the ledger. As text, because SQLite has to be told (by CROSS) to read the list
+# first, and SQLAlchemy has no word for that.
+_INSERT_SQLITE = sa.text("""
+    INSERT INTO delivery (campaign_id, id, subscriber_id, key, state, attempts)
+    SELECT :campaign, :last + person.key + 1, person.value, owned.key, :pending, 0
+    FROM json_each(:ids) AS person CROSS JOIN subscriber_key AS owned
+    WHERE owned.subscriber_id = person.value AND owned.kind = :kind AND owned.key_version = :version
+    ON CONFLICT DO NOTHING
+""")
+_INSERT_POSTGRESQL = sa.text("""
+    INSERT INTO delivery (campaign_id, id, subscriber_id, key, state, attempts)
+    SELECT :campaign, :last + person.place, person.id, owned.key, :pending, 0
+    FROM unnest(CAST(:ids AS bigint[])) WITH ORDINALITY AS person (id, place)
+    JOIN subscriber_key AS owned
+      ON owned.subscriber_id = person.id AND owned.kind = :kind AND owned.key_version = :version
+    ORDER BY person.place
+    ON CONFLICT DO NOTHING
+""")
 
 
 def audience_size(session: Session, campaign_id: int) -> int:

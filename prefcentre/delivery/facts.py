@@ -5,10 +5,11 @@ inside the database while the decision stays in Python. It joins tables of lower
 of its own. The statements are built once: building one takes ten times as long as running it at the gate.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlmodel import col
@@ -22,6 +23,25 @@ from prefcentre.reasons import BY_RANK
 from prefcentre.subscribers.models import Subscriber, SubscriberKey
 from prefcentre.suppression.models import Suppression
 
+# Text, because SQLite has to be told (by CROSS) to begin with the people, and SQLAlchemy has no word for that. The keys of
+# every version are looked up, so that an entry made under an old lookup key still denies. A scope is looked at, not
+# looked up, or else the index would be searched once for each scope. Where no domain is blocked nobody's domain is
+# looked up at all.
+_ENTRIES = """
+    SELECT owned.subscriber_id, {rank} AS rank
+    FROM subscriber_key AS owned CROSS JOIN suppression AS entry
+    WHERE {whose} AND entry.key = owned.key AND entry.lifted_at IS NULL
+      AND (entry.until IS NULL OR entry.until > :q_at)
+      AND CASE WHEN entry.scope IN :q_scopes THEN 1 ELSE 0 END = 1
+    UNION ALL
+    SELECT owned.subscriber_id, {rank} AS rank
+    FROM subscriber_key AS owned CROSS JOIN suppression AS entry
+    WHERE EXISTS (SELECT 1 FROM suppression WHERE scope = 'domain' AND lifted_at IS NULL)
+      AND {whose} AND entry.key = owned.domain_key AND entry.scope = 'domain' AND entry.lifted_at IS NULL
+      AND (entry.until IS NULL OR entry.until > :q_at)
+"""
+# What is on the wire, or may have arrived, counts like what was accepted.
+_MAY_HAVE_ARRIVED = (DeliveryState.ACCEPTED, DeliveryState.HANDING_OFF, DeliveryState.UNKNOWN)
 WEEK, MONTH = timedelta(days=7), timedelta(days=30)
 
 
@@ -53,14 +73,38 @@ class Question:
 
 @cache
 def audience_facts() -> sa.Select[Any]:
-    """Columns ``subscriber_id``, ``key`` (newest e-mail key, may be null) and ``code``, one row for every person."""
+    """Columns ``subscriber_id`` and ``code``, one row for every person; quick when only some rows are fetched."""
+    return _facts_of_people(_suppression_rank())
+
+
+@cache
+def part_facts() -> sa.Select[Any]:
+    """As ``audience_facts``, for the ids in (q_after, q_up_to]; quick when all rows are fetched.
+
+    Entries against these people are looked up in one go beforehand, which costs a third less than asking for each.
+    """
+    entries = _entries("owned.subscriber_id > :q_after AND owned.subscriber_id <= :q_up_to")
+    denied = (
+        sa.select(entries.c.subscriber_id, sa.func.min(entries.c.rank).label("rank"))
+        .group_by(entries.c.subscriber_id)
+        .cte("denied")
+        .prefix_with("MATERIALIZED")
+    )
+    return (
+        _facts_of_people(denied.c.rank, denied, denied.c.subscriber_id == col(Subscriber.id))
+        .where(col(Subscriber.id) > sa.bindparam("q_after"))
+        .where(col(Subscriber.id) <= sa.bindparam("q_up_to"))
+    )
+
+
+def _facts_of_people(rank: Any, *denied: Any) -> sa.Select[Any]:
     key = _current_key()
+    people = _people().outerjoin(key, _is_current_key(key))
     columns: list[Any] = [
         col(Subscriber.id).label("subscriber_id"),
-        key.c.key.label("key"),
-        _code(no_address=key.c.key.is_(None), address_changed=sa.false()).label("code"),
+        _code(rank, no_address=key.c.key.is_(None), address_changed=sa.false()).label("code"),
     ]
-    return sa.select(*columns).select_from(_people().outerjoin(key, _is_current_key(key)))
+    return sa.select(*columns).select_from(people.outerjoin(*denied) if denied else people)
 
 
 @cache
@@ -70,7 +114,9 @@ def delivery_facts() -> sa.Select[Any]:
     changed = sa.or_(key.c.key.is_(None), key.c.key != col(Delivery.key))
     columns: list[Any] = [
         col(Delivery.id).label("id"),
-        _code(no_address=key.c.key.is_(None), address_changed=changed).label("code"),
+        _code(_suppression_rank(), no_address=key.c.key.is_(None), address_changed=changed).label(
+            "code"
+        ),
     ]
     return (
         sa.select(*columns)
@@ -110,65 +156,66 @@ def _is_current_key(key: Any) -> sa.ColumnElement[bool]:
     )
 
 
-def _code(**flags: Any) -> sa.ColumnElement[int]:
+def _code(rank: Any, **flags: Any) -> sa.ColumnElement[int]:
+    at: Any = sa.bindparam("q_at")
     parts: dict[str, Any] = {
         "consent_expired": sa.and_(
-            col(Consent.valid_until).is_not(None), col(Consent.valid_until) <= sa.bindparam("q_at")
+            col(Consent.valid_until).is_not(None), col(Consent.valid_until) <= at
         ),
         "paused": sa.and_(
-            col(Preference.paused_until).is_not(None),
-            col(Preference.paused_until) > sa.bindparam("q_at"),
+            col(Preference.paused_until).is_not(None), col(Preference.paused_until) > at
         ),
         "too_soon": _too_soon(),
         "restricted": col(Subscriber.restricted),
         "role_address": col(Subscriber.role_address),
         **flags,
     }
-    code = _suppression_rank() + _consent_code() * (1 << rules.CONSENT_SHIFT)
+    consents = {fact.value: number for fact, number in rules.CONSENT_CODES.items()}
+    never_asked = rules.CONSENT_CODES[rules.ConsentFact.NEVER_ASKED]
+    consent = _number_of(col(Consent.state), consents, otherwise=never_asked)
+    code: Any = sa.func.coalesce(rank, _number(rules.NO_SUPPRESSION))
+    code = code + consent * _number(1 << rules.CONSENT_SHIFT)
     for place, name in enumerate(rules.FLAGS):
-        code = code + sa.case((parts[name], 1 << (rules.FLAG_SHIFT + place)), else_=0)
-    return code
+        weight = _number(1 << (rules.FLAG_SHIFT + place))
+        code = code + sa.case((parts[name], weight), else_=_number(0))
+    return cast("sa.ColumnElement[int]", code)
 
 
-def _consent_code() -> sa.ColumnElement[int]:
-    codes = {fact.value: number for fact, number in rules.CONSENT_CODES.items()}
-    state = sa.cast(col(Consent.state), sa.String)
-    return sa.case(
-        *((state == value, number) for value, number in codes.items()),
-        else_=rules.CONSENT_CODES[rules.ConsentFact.NEVER_ASKED],
-    )
+def _number_of(column: Any, numbers: Mapping[str, int], *, otherwise: int) -> sa.ColumnElement[int]:
+    values = {_word(value): _number(number) for value, number in numbers.items()}
+    return sa.case(values, value=sa.type_coerce(column, sa.String), else_=_number(otherwise))
 
 
-def _suppression_rank() -> sa.ColumnElement[int]:
-    # Looked up by the keys of every version, so that an entry made under an old lookup key still denies. One look for
-    # the person's and the domain's entries together, because a million people are asked about at once.
-    owned = sa.inspect(SubscriberKey).local_table.alias("owned")
-    entry_key, scope = col(Suppression.key), col(Suppression.scope)
-    rank = sa.case(
-        *(
-            (sa.cast(col(Suppression.reason), sa.String) == reason.value, reason.rank)
-            for reason in BY_RANK
-        ),
-        else_=0,
-    )
-    found = (
-        sa.select(sa.func.min(rank))
-        .select_from(sa.join(owned, Suppression, entry_key.in_([owned.c.key, owned.c.domain_key])))
-        .where(
-            owned.c.subscriber_id == col(Subscriber.id),
-            sa.or_(
-                sa.and_(
-                    entry_key == owned.c.key, scope.in_(sa.bindparam("q_scopes", expanding=True))
-                ),
-                sa.and_(entry_key == owned.c.domain_key, scope == "domain"),
-            ),
-            col(Suppression.lifted_at).is_(None),
-            sa.or_(col(Suppression.until).is_(None), col(Suppression.until) > sa.bindparam("q_at")),
+def _number(number: int) -> sa.ColumnElement[int]:
+    # Numbers and words of ours are written out: there are a hundred, and binding them is a fifth of the time that the gate
+    # takes to ask about one person.
+    return sa.literal_column(str(number), sa.Integer)
+
+
+def _word(word: str) -> sa.ColumnElement[str]:
+    return sa.literal_column(f"'{word}'", sa.String)
+
+
+def _suppression_rank() -> sa.ScalarSelect[Any]:
+    entries = _entries("owned.subscriber_id = subscriber.id")
+    return sa.select(sa.func.min(entries.c.rank)).scalar_subquery()
+
+
+def _entries(whose: str) -> sa.Subquery:
+    """Columns ``subscriber_id`` and ``rank``: what stands against some people's addresses, or against their domains."""
+    ranks = {reason.value: reason.rank for reason in BY_RANK}
+    rank = _number_of(sa.column("reason"), ranks, otherwise=0)
+    # All parts of this text are our own words.
+    text = _ENTRIES.format(rank=rank, whose=whose)
+    return (
+        sa.text(text)
+        .bindparams(
+            sa.bindparam("q_at", type_=sa.inspect(Suppression).local_table.c.until.type),
+            sa.bindparam("q_scopes", expanding=True),
         )
-        .correlate(Subscriber)
-        .scalar_subquery()
+        .columns(sa.column("subscriber_id", sa.Integer), sa.column("rank", sa.Integer))
+        .subquery()
     )
-    return sa.func.coalesce(found, rules.NO_SUPPRESSION)
 
 
 def _too_soon() -> sa.ColumnElement[bool]:
@@ -176,23 +223,23 @@ def _too_soon() -> sa.ColumnElement[bool]:
 
     def mailed_since(moment: str) -> sa.ColumnElement[bool]:
         return sa.exists(
-            sa.select(sa.literal(1))
+            sa.select(_number(1))
             .select_from(earlier)
             .where(
                 earlier.c.subscriber_id == col(Subscriber.id),
                 earlier.c.at > sa.bindparam(moment),
-                # What is on the wire, or may have arrived, counts like what was accepted.
-                earlier.c.state.in_(
-                    [DeliveryState.ACCEPTED, DeliveryState.HANDING_OFF, DeliveryState.UNKNOWN]
+                sa.type_coerce(earlier.c.state, sa.String).in_(
+                    [_word(state) for state in _MAY_HAVE_ARRIVED]
                 ),
                 earlier.c.campaign_id != sa.bindparam("q_campaign"),
             )
             .correlate(Subscriber)
         )
 
-    frequency = sa.cast(col(Preference.frequency), sa.String)
+    wishes = {
+        _word(Frequency.WEEKLY): mailed_since("q_week_ago"),
+        _word(Frequency.MONTHLY): mailed_since("q_month_ago"),
+    }
     return sa.case(
-        (frequency == Frequency.WEEKLY.value, mailed_since("q_week_ago")),
-        (frequency == Frequency.MONTHLY.value, mailed_since("q_month_ago")),
-        else_=sa.false(),
+        wishes, value=sa.type_coerce(col(Preference.frequency), sa.String), else_=sa.false()
     )

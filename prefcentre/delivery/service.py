@@ -6,7 +6,7 @@ from sqlmodel import Session
 
 from prefcentre.context import Context
 from prefcentre.delivery import queries
-from prefcentre.delivery.audience import Plan, plan, prepare_chunk
+from prefcentre.delivery.audience import Part, Plan, judge_part, plan, write_part
 from prefcentre.delivery.launch import Checked, cancel_rest, check, plan_campaign, start
 from prefcentre.delivery.ledger import live_workers, recover
 from prefcentre.delivery.models import Delivery, DeliveryState
@@ -30,6 +30,7 @@ __all__ = [
     "Delivery",
     "DeliveryState",
     "Obstacle",
+    "Part",
     "Plan",
     "Progress",
     "Send",
@@ -45,10 +46,10 @@ __all__ = [
     "finish_if_done",
     "holds_lease",
     "is_over",
+    "judge_part",
     "live_workers",
     "plan",
     "plan_campaign",
-    "prepare_chunk",
     "progress",
     "recover",
     "report",
@@ -60,6 +61,7 @@ __all__ = [
     "unknown_count",
     "unknowns",
     "wait_for_dots",
+    "write_part",
 ]
 
 _LOOK_AGAIN_SECONDS = 0.02

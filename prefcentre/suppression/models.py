@@ -17,7 +17,20 @@ class Suppression(SQLModel, table=True):
 
     __tablename__ = "suppression"
     __table_args__ = (
-        sa.Index("ix_suppression_key", "key"),
+        # Blocked domains are few or none: the first question of a campaign is whether there are any.
+        sa.Index(
+            "ix_suppression_domain",
+            "scope",
+            "key",
+            sqlite_where=sa.text("scope = 'domain' AND lifted_at IS NULL"),
+            postgresql_where=sa.text("scope = 'domain' AND lifted_at IS NULL"),
+        ),
+        sa.Index(
+            "ix_suppression_lifted",
+            "key",
+            sqlite_where=sa.text("lifted_at IS NOT NULL"),
+            postgresql_where=sa.text("lifted_at IS NOT NULL"),
+        ),
         sa.Index(
             "uq_suppression_active",
             "key",

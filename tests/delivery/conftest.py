@@ -49,8 +49,10 @@ def prepare(context: Context, campaign: Campaign) -> None:
         campaigns.mark_preparing(session, context, campaign.id or 0)
     more = True
     while more:
+        with context.db.reading() as session:
+            part = delivery.judge_part(session, context, campaign.id or 0)
         with context.db.writing() as session:
-            more = delivery.prepare_chunk(session, context, campaign.id or 0)
+            more = delivery.write_part(session, context, campaign.id or 0, part)
     with context.db.reading() as session:
         found = campaigns.by_id(session, campaign.id or 0)
         assert found is not None

@@ -7,7 +7,7 @@ from sqlmodel import Session
 
 from prefcentre.consent.models import Consent, ConsentState
 from prefcentre.context import Context
-from prefcentre.delivery import audience_queries, rules
+from prefcentre.delivery import facts, rules
 from prefcentre.delivery.facts import Question
 from prefcentre.delivery.models import Delivery, DeliveryState
 from prefcentre.delivery.rules import ConsentFact, Facts
@@ -33,9 +33,15 @@ def about(context: Context, cast: Cast) -> Question:
 
 
 def facts_of(session: Session, context: Context, cast: Cast, person: Subscriber) -> Facts:
-    number = person.id or 0
-    (code,) = audience_queries.fact_counts(session, about(context, cast), number - 1, number)
-    return rules.facts_of(code)
+    return rules.facts_of(code_of(session, about(context, cast), person.id or 0))
+
+
+def code_of(session: Session, question: Question, number: int) -> int:
+    """What the database gathers about one person, in both of its ways."""
+    values = question.values(q_after=number - 1, q_up_to=number)
+    ((_, code),) = session.execute(facts.part_facts(), values).all()
+    assert dict(session.execute(facts.audience_facts(), values).all())[number] == code
+    return int(code)
 
 
 def test_consents_of_the_cast_are_told_apart(any_context: Context, any_cast: Cast) -> None:
@@ -150,11 +156,11 @@ def test_an_entry_that_has_ended_denies_no_more(any_context: Context, any_cast: 
     question = about(any_context, any_cast)
     number = any_cast.ada.id or 0
     with any_context.db.reading() as session:
-        (before,) = audience_queries.fact_counts(session, question, number - 1, number)
+        before = code_of(session, question, number)
         later = Question(
             question.topic_id, question.topic_key, 0, question.key_version, now + timedelta(days=1)
         )
-        (after,) = audience_queries.fact_counts(session, later, number - 1, number)
+        after = code_of(session, later, number)
     assert rules.facts_of(before).suppression is Reason.SOFT_BOUNCE
     assert rules.facts_of(after).suppression is None
 
@@ -186,7 +192,7 @@ def test_an_entry_under_an_old_lookup_key_still_denies(
     )
     number = any_cast.ada.id or 0
     with any_context.db.reading() as session:
-        (code,) = audience_queries.fact_counts(session, question, number - 1, number)
+        code = code_of(session, question, number)
     assert rules.facts_of(code).suppression is Reason.MANUAL
 
 

@@ -135,7 +135,20 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_suppression")),
     )
     with op.batch_alter_table("suppression", schema=None) as batch_op:
-        batch_op.create_index("ix_suppression_key", ["key"], unique=False)
+        batch_op.create_index(
+            "ix_suppression_domain",
+            ["scope", "key"],
+            unique=False,
+            sqlite_where=sa.text("scope = 'domain' AND lifted_at IS NULL"),
+            postgresql_where=sa.text("scope = 'domain' AND lifted_at IS NULL"),
+        )
+        batch_op.create_index(
+            "ix_suppression_lifted",
+            ["key"],
+            unique=False,
+            sqlite_where=sa.text("lifted_at IS NOT NULL"),
+            postgresql_where=sa.text("lifted_at IS NOT NULL"),
+        )
         batch_op.create_index(
             "uq_suppression_active",
             ["key", "scope", "reason"],
@@ -698,7 +711,16 @@ def downgrade() -> None:
             sqlite_where=sa.text("lifted_at IS NULL"),
             postgresql_where=sa.text("lifted_at IS NULL"),
         )
-        batch_op.drop_index("ix_suppression_key")
+        batch_op.drop_index(
+            "ix_suppression_lifted",
+            sqlite_where=sa.text("lifted_at IS NOT NULL"),
+            postgresql_where=sa.text("lifted_at IS NOT NULL"),
+        )
+        batch_op.drop_index(
+            "ix_suppression_domain",
+            sqlite_where=sa.text("scope = 'domain' AND lifted_at IS NULL"),
+            postgresql_where=sa.text("scope = 'domain' AND lifted_at IS NULL"),
+        )
 
     op.drop_table("suppression")
     op.drop_table("subscriber")
