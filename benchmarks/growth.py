@@ -70,14 +70,13 @@ def measure(sizes: Sequence[int], messages: int, rounds: int, database: str) -> 
 
 def _turn(bench: Bench, number: int, messages: int, octets: int) -> Turn:
     slug = f"round-{number}"
-    bench.home.start_campaign(slug, _WAY.template)
     sent = ours.send(bench, _WAY, slug, messages)
     port = bench.home.smtp_port
     turn = Turn(sent, peers.smtp_source(_WAY.sink, port, messages, octets, _WAY.connections))
     sys.stderr.write(
         f"  {bench.people:9,} people, {sent.run.messages:9,} messages: {sent.run.rate:9,.0f}/s,"
         f" {turn.cpu:.3f} CPU s per 1,000, {sent.run.peak_mib:.0f} MiB,"
-        f" first after {sent.start_seconds:.1f} s; smtp-source {turn.limit.rate:,.0f}/s\n"
+        f" first after {sent.prepare_seconds:.1f} s; smtp-source {turn.limit.rate:,.0f}/s\n"
     )
     return turn
 
@@ -87,5 +86,5 @@ def _summary(sent: Sequence[Sent]) -> dict[str, float]:
         "messages": sent[0].run.messages,
         "microseconds_per_message": round(1e6 / statistics.median(one.run.rate for one in sent)),
         "peak_mib": round(max(one.run.peak_mib for one in sent)),
-        "seconds_to_the_first": round(statistics.median(one.start_seconds for one in sent), 1),
+        "seconds_to_the_first": round(statistics.median(one.prepare_seconds for one in sent), 1),
     }

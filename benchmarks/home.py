@@ -92,7 +92,7 @@ class Home:
             return [(number or 0, public_id) for number, public_id in rows]
 
     def start_campaign(self, slug: str, kind: letters.Kind) -> None:
-        """Write a campaign and let it begin as soon as there is a worker."""
+        """Write a campaign and let it begin."""
         letters.write_campaign(self.folder, slug, kind)
         with self.opened() as context:
             with context.db.reading() as session:
@@ -108,6 +108,11 @@ class Home:
             program(self.environment | variables, "campaigns", "start", slug, "--wait")
         (message,) = server.messages
         return message.data
+
+    def senders(self) -> int:
+        """How many sending processes are there."""
+        with self.opened() as context, context.db.reading() as session:
+            return delivery.live_workers(session, context)
 
     def outcomes(self, slug: str) -> dict[str, int]:
         """How many recipients of a campaign are in each state."""

@@ -55,8 +55,6 @@ def measure(people: int, rate: float, hands: int, database: str) -> dict[str, An
     """Send a campaign while so many people a second leave, from so many connections."""
     with ours.prepared(people, database) as bench, ExitStack() as stack:
         home = bench.home
-        home.start_campaign(_SLUG, "plain")
-        leaving = _Leaving(_links(home))
         log = stack.enter_context((home.folder / "opt-outs.log").open("wb"))
         sink = stack.enter_context(listening("fast", home.smtp_port, logging=True))
         web = stack.enter_context(
@@ -64,6 +62,9 @@ def measure(people: int, rate: float, hands: int, database: str) -> dict[str, An
         )
         home.wait_for_web()
         worker = stack.enter_context(ours.worker_of(home, Way(), log))
+        ours.wait_until_ready(home, worker, 1)
+        home.start_campaign(_SLUG, "plain")
+        leaving = _Leaving(_links(home))
         seconds = _send_while_they_leave(bench, sink, leaving, rate / hands, hands)
         costs = {"sender": worker.end(), "web": web.end()}
         outcomes = home.outcomes(_SLUG)

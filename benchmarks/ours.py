@@ -52,9 +52,12 @@ class Sent:
     run: Run
     cpu_while_sending: float
     """From the first message to the last only, without the end of the program."""
-    start_seconds: float
-    """From the start of the program to the first message, with the audience being written down."""
-    start_cpu: float
+    ready_seconds: float
+    """From the start of the program until all its senders wait for work."""
+    ready_cpu: float
+    prepare_seconds: float
+    """From the start of the campaign to the first message, with the audience being written down."""
+    prepare_cpu: float
     end_seconds: float
     """From the last message to the state finished."""
     database_cpu: float
@@ -86,7 +89,7 @@ def send(
     messages: int,
     meanwhile: Callable[[], None] = lambda: None,
 ) -> Sent:
-    """Send a campaign that has been started, and check that nothing is missing or double.
+    """Send a campaign, and check that nothing is missing or double.
 
     The program is stopped after ``messages`` when the campaign is larger. ``meanwhile`` is called every few
     milliseconds between the first message and the last.
@@ -96,6 +99,10 @@ def send(
         sink = stack.enter_context(listening(way.sink, home.smtp_port))
         worker = stack.enter_context(worker_of(home, way, stack.enter_context(log.open("wb"))))
         try:
+            wait_until_ready(home, worker, way.processes)
+            ready = _mark(bench, worker)
+            home.start_campaign(slug, way.template)
+            started = time.monotonic()
             _wait_for(sink, worker, 1)
             first = _mark(bench, worker)
             _wait_for(sink, worker, messages, meanwhile)
@@ -114,8 +121,10 @@ def send(
     return Sent(
         run=run,
         cpu_while_sending=last.cpu - first.cpu,
-        start_seconds=first.at - worker.started,
-        start_cpu=first.cpu,
+        ready_seconds=ready.at - worker.started,
+        ready_cpu=ready.cpu,
+        prepare_seconds=first.at - started,
+        prepare_cpu=first.cpu - ready.cpu,
         end_seconds=finished - last.at,
         database_cpu=database_cpu,
     )
@@ -127,6 +136,15 @@ def worker_of(home: Home, way: Way, errors: IO[bytes]) -> AbstractContextManager
     environment = home.environment | variables(home, way)
     command = [sys.executable, *program, "worker", "--processes", way.processes]
     return running(command, errors=errors, environment=environment)
+
+
+def wait_until_ready(home: Home, worker: Running, processes: int) -> None:
+    """Wait until so many senders are there."""
+    deadline = time.monotonic() + _STUCK_SECONDS
+    while home.senders() < processes:
+        assert worker.is_alive, "The worker has ended by itself."
+        assert time.monotonic() < deadline, f"Not all senders are there after {_STUCK_SECONDS} s."
+        time.sleep(_LOOK_SECONDS)
 
 
 def variables(home: Home, way: Way) -> dict[str, str]:

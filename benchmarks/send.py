@@ -66,7 +66,6 @@ def _round(bench: Bench, plan: Plan, samples: Mapping[str, bytes], number: int) 
     found = Round(others_busy())
     for name, way in plan.ways.items():
         slug = f"round-{number}-{len(found.sent)}"
-        bench.home.start_campaign(slug, way.template)
         found.sent[name] = ours.send(bench, way, slug, plan.messages)
         found.runs[name] = found.sent[name].run
         _let_others(found, plan, bench.home.smtp_port, way, samples[name])
@@ -109,8 +108,10 @@ def _medians(runs: Iterable[Run]) -> dict[str, float]:
 
 def _around(sent: Sequence[Sent]) -> dict[str, float]:
     return {
-        "start_seconds": _median(one.start_seconds for one in sent),
-        "start_cpu_seconds": _median(one.start_cpu for one in sent),
+        "ready_seconds": _median(one.ready_seconds for one in sent),
+        "ready_cpu_seconds": _median(one.ready_cpu for one in sent),
+        "prepare_seconds": _median(one.prepare_seconds for one in sent),
+        "prepare_cpu_seconds": _median(one.prepare_cpu for one in sent),
         "end_seconds": _median(one.end_seconds for one in sent),
         "database_cpu_seconds_per_1000": _median(
             one.database_cpu / one.run.messages * 1000 for one in sent
