@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
-from prefcentre.delivery.replies import Outcome, Stage, judge
 from prefcentre.reasons import BY_RANK, SUPPRESSING, Reason
 
 TYPE_CHECKING = False
@@ -126,14 +125,6 @@ def sendable_codes() -> list[int]:
 def refused_state(reason: Reason) -> str:
     """The final state of a recipient who is refused for this reason (design §12)."""
     return "suppressed" if reason in SUPPRESSING else "skipped"
-
-
-# --- What a reply means -------------------------------------------------------------------------------------------
-
-
-def after_reply(code: int, text: str, attempts: int, *, at_recipient: bool) -> Outcome:
-    """As ``replies.judge``, for callers that do not tell the stage yet."""
-    return judge(code, text, attempts, stage=Stage.RCPT if at_recipient else Stage.DOT)
 
 
 # --- States -------------------------------------------------------------------------------------------------------
