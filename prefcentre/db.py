@@ -10,7 +10,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from operator import itemgetter
 from pathlib import Path
@@ -142,23 +142,29 @@ class LastingWriter:
         with told_plainly():
             session = self._session
             if session is None:
-                session = self._session = Session(self._engine.connect(), expire_on_commit=False)
-            try:
+                session = Session(self._engine.connect(), expire_on_commit=False)
+            # Until it is committed, whatever leaves this block gives the connection up.
+            self._session = None
+            with ExitStack() as stack:
+                stack.callback(_give_up, session)
                 yield session
                 session.commit()
                 # What was read belongs to its transaction; the next one has to look again.
                 session.expunge_all()
-            except BaseException:
-                self.close()
-                raise
+                stack.pop_all()
+                self._session = session
 
     def close(self) -> None:
         """Give the connection back, whatever state it is in."""
         session, self._session = self._session, None
         if session is not None:
-            connection = session.get_bind()
-            session.close()
-            cast("sa.Connection", connection).close()
+            _give_up(session)
+
+
+def _give_up(session: Session) -> None:
+    connection = cast("sa.Connection", session.get_bind())
+    session.close()
+    connection.close()
 
 
 def tracking_url(url: str) -> str:

@@ -19,8 +19,8 @@ LONGEST_FILE = 500
 
 # A loop that must outlive anything, and the last stop before a person sees a stack trace.
 BROAD_EXCEPT_HOMES = {
+    "delivery/desk.py",
     "delivery/gate.py",
-    "delivery/worker.py",
     "jobs.py",
     "supervisor.py",
     "web/errors.py",
@@ -30,6 +30,7 @@ BROAD_EXCEPT_HOMES = {
 ASYNC_HOMES = (
     "app.py",
     "delivery/gate.py",
+    "delivery/pool.py",
     "delivery/worker.py",
     "delivery/transports/",
     "demo/",

@@ -11,12 +11,14 @@ from typing import Any
 
 from sqlmodel import Session
 
+from prefcentre import failpoints
 from prefcentre.campaigns import service as campaigns
 from prefcentre.campaigns.service import CampaignState
 from prefcentre.context import Context
 from prefcentre.delivery import audience_queries, rules
 from prefcentre.delivery.facts import Question
 from prefcentre.delivery.ledger import question_of
+from prefcentre.failpoints import Failpoint
 from prefcentre.reasons import Reason
 
 # People in one part. Keys are random, so each part writes all pages of the ledger's index of keys, however small it is:
@@ -127,6 +129,7 @@ def _write(session: Session, question: Question, part: Part) -> None:
         # Since they were judged, these lost their address, or got one that another recipient had.
         left_out[Reason.ADDRESS_CHANGED] += part.recipients - written
     audience_queries.add_left_out(session, campaign_id, left_out)
+    failpoints.reach(Failpoint.AUDIENCE_CHUNK)
 
 
 @cache

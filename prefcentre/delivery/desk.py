@@ -9,7 +9,7 @@ from functools import partial
 
 import structlog
 
-from prefcentre import failpoints
+from prefcentre import addresses, failpoints
 from prefcentre.context import Context
 from prefcentre.delivery import replies, rules
 from prefcentre.delivery.filling import Mailing, address_in, recipient_in
@@ -29,7 +29,7 @@ from prefcentre.throttles import service as throttles
 
 MAX_LINK_FAILURES = 3
 # How far ahead of its share an account may get before it waits for the others.
-_SHARE_SLACK = 50
+_SHARE_SLACK = 10
 # What waits longer than this for room goes back into the ledger, where others see it and a crash can't lose time.
 PARKED_SECONDS = 3.0
 _SHORTEST_WAIT = timedelta(seconds=5)
@@ -183,23 +183,28 @@ class Desk:
 
     def _may_take(self, pool: Pool) -> bool:
         """Whether it is this account's turn, by the weights of all that take messages now."""
-        if len(self.pools) == 1:
-            return self._is_open(pool)
         if not self._is_open(pool):
+            pool.is_present = False
             return False
-        others = [other for other in self.pools if other is not pool and self._is_open(other)]
-        if not others:
+        if len(self.pools) == 1:
             return True
-        behind = min(other.taken for other in others)
-        # Who was away has no claim to what the others did meanwhile.
-        pool.taken = max(pool.taken, behind - _SHARE_SLACK)
+        others = [other for other in self.pools if other is not pool and self._is_present(other)]
+        behind = min((other.taken for other in others), default=pool.taken)
+        if not pool.is_present:
+            # Who was away has no claim to what the others did meanwhile.
+            pool.is_present, pool.taken = True, max(pool.taken, behind)
         return pool.taken <= behind + _SHARE_SLACK / pool.account.weight
+
+    def _is_present(self, pool: Pool) -> bool:
+        if not self._is_open(pool):
+            pool.is_present = False
+        return pool.is_present
 
     def _has_room(self, pool: Pool, job: Job) -> bool:
         """Whether limits let a message begin; if not it waits aside, so that nobody waits behind it."""
         mailing = self._mailings[job.claimed.campaign_id]
         wanted = (*mailing.scopes, pool.scope)
-        scopes = self.valve.concerning(wanted, address_in(job.claimed.person))
+        scopes = self.valve.concerning(wanted, self._recipients_domain(job.claimed))
         if not scopes:
             return True
         full = self.valve.blocking(scopes)
@@ -231,6 +236,10 @@ class Desk:
             self._refuse(job, Reason.TEMPLATE)
         else:
             pool.taken += 1 / pool.account.weight
+            for other in self.pools:
+                if other is not pool and other.is_resting:
+                    # It may be its turn now.
+                    self._loop.call_soon(other.wake)
             failpoints.reach(Failpoint.COMPOSED)
             return True
         return False
@@ -346,8 +355,13 @@ class Desk:
         if verdict is Verdict.STOPPED:
             self._on_stopped(job.claimed.campaign_id)
 
-    def broken_off(self, pool: Pool, job: Job, why: str, reply: Reply | None) -> None:
-        """A connection broke before the dot: safe to try at once, but not for ever (L8)."""
+    def broken_off(
+        self, pool: Pool, job: Job, why: str, reply: Reply | None, *, named: bool
+    ) -> None:
+        """A connection broke before the dot: safe to try at once, but not for ever (L8).
+
+        ``named`` is False when the server said goodbye before it heard of the recipient (R68).
+        """
         self._leave(job)
         if reply is not None and reply.code != 421 and reply.code >= 500:
             # It did not like what it was reading, and said so before the dot.
@@ -357,7 +371,7 @@ class Desk:
         if pool.breaker.broke() > pool.limit:
             # More in a row than there are connections: this is the server and not a recipient.
             pool.trip(why)
-        else:
+        elif named:
             job.failures += 1
         if self.is_stopping:
             return
@@ -393,7 +407,18 @@ class Desk:
         return outcome
 
     def _domain_scope(self, job: Job) -> str:
-        to = job.message.rcpt_to if job.message else address_in(job.claimed.person)
+        to = job.message.rcpt_to if job.message else ""
+        return throttles.domain_scope(to.rpartition("@")[2].lower())
+
+    def _recipients_domain(self, claimed: Claimed) -> str:
+        """The scope of a recipient's domain, or nothing while no domain is limited."""
+        if not self.valve.has_domains:
+            return ""
+        try:
+            to, _ = addresses.envelope(address_in(claimed.person))
+        except InvalidAddress:
+            # It will be refused when it is composed.
+            return ""
         return throttles.domain_scope(to.rpartition("@")[2].lower())
 
     def _record(

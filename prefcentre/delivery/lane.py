@@ -89,7 +89,8 @@ class Lane:
         self._put_back_following()
         self._pool.lost(self)
         if speaking is not None:
-            self._desk.broken_off(self._pool, speaking, why, reply)
+            named = self.connection.goodbye_to is not Stage.MAIL
+            self._desk.broken_off(self._pool, speaking, why, reply, named=named)
 
     # --- What the gate says -------------------------------------------------------------------------------------------
 

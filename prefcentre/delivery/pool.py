@@ -74,7 +74,8 @@ class Pool:
         self._opening = 0
         self._later: asyncio.TimerHandle | None = None
         self._is_closing = False
-        self.taken = 0.0
+        # For the desk: how much it has had by its weight, and whether it counted among those who take.
+        self.taken, self.is_present = 0.0, False
         self._accepted_at: float | None = None
 
     @property
@@ -88,6 +89,11 @@ class Pool:
     def held(self) -> int:
         """Connections that are open or being opened."""
         return len(self._lanes) + self._opening
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether any connection has nothing to do."""
+        return bool(self._idle)
 
     @property
     def others_pass(self) -> bool:
@@ -188,13 +194,10 @@ class Pool:
                 self.account.server, self._timeouts, runs_ahead=self.account.pipelining
             )
         except Unavailable as error:
-            self._opening -= 1
             self.trip(str(error))
             return
-        except BaseException:
+        finally:
             self._opening -= 1
-            raise
-        self._opening -= 1
         failpoints.reach(Failpoint.CONNECTED)
         lane = Lane(self._desk, self, connection)
         self._lanes.add(lane)

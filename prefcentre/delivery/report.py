@@ -8,11 +8,13 @@ from typing import Any
 
 from sqlmodel import Session
 
+from prefcentre import failpoints
 from prefcentre.campaigns import service as campaigns
 from prefcentre.campaigns.service import CampaignState
 from prefcentre.context import Context
 from prefcentre.delivery import audience_queries, queries
 from prefcentre.delivery.models import DeliveryState
+from prefcentre.failpoints import Failpoint
 from prefcentre.tracking import service as tracking
 
 _OVER = {CampaignState.FINISHED, CampaignState.CANCELLED}
@@ -83,7 +85,10 @@ def finish_if_done(session: Session, context: Context, campaign_id: int) -> bool
         or audience_queries.audience_size(session, campaign_id) != campaign.audience
     ):
         return False
-    return campaigns.mark_finished(session, context, campaign_id)
+    if not campaigns.mark_finished(session, context, campaign_id):
+        return False
+    failpoints.reach(Failpoint.FINISHING)
+    return True
 
 
 def _iso(at: datetime | None) -> str | None:

@@ -4,6 +4,7 @@ import time
 
 from sqlmodel import Session
 
+from prefcentre import failpoints
 from prefcentre.context import Context
 from prefcentre.delivery import queries
 from prefcentre.delivery.audience import Part, Plan, judge_part, plan, write_part
@@ -23,6 +24,7 @@ from prefcentre.delivery.unknowns import (
     unknowns,
 )
 from prefcentre.delivery.worker import Worker
+from prefcentre.failpoints import Failpoint
 
 __all__ = [
     "Checked",
@@ -87,6 +89,7 @@ def wait_for_dots(context: Context, keys: list[bytes], timeout: float = 2.0) -> 
     So "done" is answered only when nothing more can go out. Returns False when the time was not enough, which is safe
     as well, because a dot leaves within a shorter time of its gate or never (design §12).
     """
+    failpoints.reach(Failpoint.OPT_OUT_COMMITTED)
     until = time.monotonic() + timeout
     while True:
         with context.db.reading() as session:

@@ -18,6 +18,7 @@ from prefcentre.delivery import queries, rules
 from prefcentre.delivery.filling import recipient_of
 from prefcentre.delivery.launch import Checked
 from prefcentre.delivery.transports.single import hand_over
+from prefcentre.dkim.service import Signers
 from prefcentre.errors import Refused
 from prefcentre.lookup import LookupKind
 from prefcentre.messages.service import Composer, Message, Recipient
@@ -104,7 +105,10 @@ def _compose(context: Context, checked: Checked, email: str) -> Message:
         topic_label=topic.list_label,
         topic_name=topic.name,
     )
-    return composer.compose(recipient, 0, context.clock.now())
+    message = composer.compose(recipient, 0, context.clock.now())
+    domain = addresses.parse(marked.sender_email).domain
+    signer = Signers(context.settings, context.clock).signer_for(domain)
+    return replace(message, data=signer.sign(message.data)) if signer else message
 
 
 def _recipient(session: Session, context: Context, email: str) -> Recipient:

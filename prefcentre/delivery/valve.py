@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
-from prefcentre.throttles import service as throttles
 from prefcentre.throttles.service import Limit, Room
 
 _DOMAIN = "domain:"
@@ -24,7 +23,8 @@ class Valve:
         self._begun: Counter[str] = Counter()
         self._open: Counter[str] = Counter()
         self._widths: dict[str, int] = {}
-        self._has_domains = False
+        # Whether any recipient's domain is limited; else nobody need find out which domain it is.
+        self.has_domains = False
         self.next_look: datetime | None = None
 
     def learn(
@@ -37,22 +37,18 @@ class Valve:
         self.limits = {scope: limit for scope, limit in limits.items() if _holds_back(limit)}
         self._rooms = {scope: rooms[scope] for scope in self.limits if scope in rooms}
         self._widths = dict(widths)
-        self._has_domains = any(
-            scope.startswith(_DOMAIN) for scope in (*self.limits, *self._widths)
-        )
+        self.has_domains = any(scope.startswith(_DOMAIN) for scope in (*self.limits, *self._widths))
         self.next_look = None
 
     def saw(self, rooms: Mapping[str, Room]) -> None:
         """The gate has counted these anew."""
         self._rooms |= {scope: room for scope, room in rooms.items() if scope in self.limits}
 
-    def concerning(self, wanted: Collection[str], email: str) -> tuple[str, ...]:
-        """Which limits concern a message, of its campaign's, its account's and its recipient's domain."""
+    def concerning(self, wanted: Collection[str], domain: str) -> tuple[str, ...]:
+        """Which limits concern a message, of its campaign's and its account's scopes and its recipient's domain's."""
         found = [scope for scope in wanted if scope in self.limits] if self.limits else []
-        if self._has_domains:
-            scope = throttles.domain_scope(email.rpartition("@")[2].lower())
-            if scope in self.limits or scope in self._widths:
-                found.append(scope)
+        if domain and (domain in self.limits or domain in self._widths):
+            found.append(domain)
         return tuple(found)
 
     def blocking(self, scopes: Collection[str]) -> str | None:
@@ -128,6 +124,8 @@ def _holds_back(limit: Limit) -> bool:
         or bool(limit.warm_up)
         or limit.send_window is not None
         or limit.paused_until is not None
+        # What was learned ends only when good answers are reported as well.
+        or limit.width is not None
     )
 
 

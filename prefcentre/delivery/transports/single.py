@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from prefcentre.delivery.transports.smtp import Connection, Reply, Stage, connect
-from prefcentre.errors import Unavailable
+from prefcentre.errors import PrefcentreError, Unavailable
 from prefcentre.messages.service import Message
 from prefcentre.settings import SmtpServer
 
@@ -32,8 +32,8 @@ class _One:
     def on_held(self) -> None:
         try:
             opens = self._opens()
-        # It decides about one mail; whatever goes wrong there, the dot stays with us and the caller is told.
-        except Exception as error:  # noqa: BLE001 - handed on whole.
+        except PrefcentreError as error:
+            # Whatever keeps it from deciding, the dot stays with us and the caller is told.
             self.outcome.set_exception(error)
             opens = False
         if not opens:

@@ -126,6 +126,8 @@ class Connection(asyncio.Protocol):
         self._pipelines = "pipelining" in extensions
         self._runs_ahead = runs_ahead and self._pipelines
         self._driver: Driver | None = None
+        # What the server answered with 421, when it said goodbye that way.
+        self.goodbye_to: Stage | None = None
         self._phase = _Phase.FREE
         self._expected: deque[Stage] = deque()
         self._waiting_envelope: Envelope | None = None
@@ -286,6 +288,7 @@ class Connection(asyncio.Protocol):
             return
         stage = self._expected.popleft()
         if code == 421 and stage is not Stage.DOT:
+            self.goodbye_to = stage
             self._say_lost("the server said", Reply(code, _clean(words)))
             return
         self._deadline = self._loop.time() + self._timeouts.reply if self._expected else None
