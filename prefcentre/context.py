@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from prefcentre import failpoints
 from prefcentre.clock import Clock, SystemClock
 from prefcentre.db import Database
 from prefcentre.links import Links
@@ -32,6 +33,7 @@ class Context:
 def open_context(settings: Settings, clock: Clock | None = None) -> Iterator[Context]:
     """Open the database with these settings. Raises SettingsError when keys are missing."""
     settings.require_keys()
+    failpoints.arm(settings.failpoint)
     database = Database(settings)
     try:
         yield Context(

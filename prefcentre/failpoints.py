@@ -53,12 +53,18 @@ class Failpoint(StrEnum):
 _armed: dict[str, int] = {}
 
 
+def parse(text: str) -> dict[str, int]:
+    """Where to die, and at which time of getting there: a place's name, or ``name:3``. Raises ValueError."""
+    if not text:
+        return {}
+    name, _, count = text.partition(":")
+    return {Failpoint(name).value: int(count or 1)}
+
+
 def arm(text: str) -> None:
-    """Kill this process when a place is reached: its name, or ``name:3`` for the third time. Raises ValueError."""
+    """Kill this process when it gets to the place that ``text`` names; see ``parse``."""
     _armed.clear()
-    if text:
-        name, _, count = text.partition(":")
-        _armed[Failpoint(name).value] = int(count or 1)
+    _armed.update(parse(text))
 
 
 def reach(place: Failpoint) -> None:

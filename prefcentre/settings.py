@@ -28,6 +28,7 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as UnreadableVariable
 
+from prefcentre import failpoints
 from prefcentre.accounts import (
     SmtpAccount,
     SmtpServer,
@@ -149,6 +150,7 @@ class Settings(BaseSettings):
     demo_inbox: Path | None = Field(
         None, description="Set by “prefcentre demo”: where the local inbox keeps its mails."
     )
+    failpoint: str = Field("", description="For tests only: where this program kills itself.")
     controller: str = Field(
         "", description="The controller named on consent events; default: the brand's name."
     )
@@ -197,6 +199,12 @@ class Settings(BaseSettings):
         host, _, port = value.rpartition(":")
         if not host or not port.isdigit():
             raise ValueError("must be host:port, such as 127.0.0.1:8000")
+        return value
+
+    @field_validator("failpoint")
+    @classmethod
+    def _check_failpoint(cls, value: str) -> str:
+        failpoints.parse(value)
         return value
 
     @field_validator("smtp_accounts")

@@ -24,8 +24,8 @@ from prefcentre.context import open_context
 from prefcentre.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
-# Set by "prefcentre demo" for itself; nobody else has to know them.
-_INTERNAL = {"demo", "demo_inbox"}
+# Set by "prefcentre demo" for itself and by tests; nobody else has to know them.
+_INTERNAL = {"demo", "demo_inbox", "failpoint"}
 
 
 def settings() -> str:

@@ -31,7 +31,10 @@ def test_every_setting_is_described() -> None:
     page = (ROOT / "docs/settings.md").read_text(encoding="utf-8")
     for name, field in Settings.model_fields.items():
         assert field.description, name
-        assert name in {"brand", "demo", "demo_inbox"} or f"`PREFCENTRE_{name.upper()}`" in page
+        assert (
+            name in {"brand", "demo", "demo_inbox", "failpoint"}
+            or f"`PREFCENTRE_{name.upper()}`" in page
+        )
     for name, field in Brand.model_fields.items():
         assert field.description, name
         assert f"`PREFCENTRE_BRAND__{name.upper()}`" in page

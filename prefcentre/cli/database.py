@@ -2,7 +2,7 @@
 
 import typer
 
-from prefcentre import settings
+from prefcentre import failpoints, settings
 from prefcentre.cli.common import JsonOption, answer
 from prefcentre.db import Database
 from prefcentre.migrations import runner
@@ -13,7 +13,9 @@ app = typer.Typer(help="The database's tables.", no_args_is_help=True)
 @app.command()
 def upgrade(*, as_json: JsonOption = False) -> None:
     """Make the tables, or bring them up to date. Safe to run again."""
-    db = Database(settings.load())
+    found = settings.load()
+    failpoints.arm(found.failpoint)
+    db = Database(found)
     runner.upgrade(db)
     revisions = {found.history: found.revision for found in runner.check(db)}
     db.close()

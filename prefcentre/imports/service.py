@@ -8,10 +8,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from prefcentre import failpoints
 from prefcentre.consent import service as consent
 from prefcentre.consent.service import Channel, LawfulBasis
 from prefcentre.context import Context
 from prefcentre.errors import InvalidInput, Refused
+from prefcentre.failpoints import Failpoint
 from prefcentre.imports import columns, csvfile, queries, reading
 from prefcentre.imports.chunks import Chunk, Counts, DryRun, Grant
 from prefcentre.imports.columns import Columns
@@ -221,6 +223,8 @@ class _Job:
                 rejects.write(refused)
             stored = {**asdict(counts), "rejects_size": rejects.size}
             queries.note_counts(session, run, stored, str(rejects.path) if rejects.size else None)
+            failpoints.reach(Failpoint.IMPORT_CHUNK)
+        failpoints.reach(Failpoint.IMPORT_COMMITTED)
         run.position = position
         return counts
 

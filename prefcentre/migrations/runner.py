@@ -13,11 +13,13 @@ from alembic.script import ScriptDirectory
 from sqlmodel import SQLModel
 from sqlmodel.sql.sqltypes import AutoString, UTCDateTime
 
+from prefcentre import failpoints
 from prefcentre.campaigns import models as _campaigns
 from prefcentre.consent import models as _consent
 from prefcentre.db import Database, told_plainly
 from prefcentre.delivery import models as _delivery
 from prefcentre.errors import Unavailable
+from prefcentre.failpoints import Failpoint
 from prefcentre.preferences import models as _preferences
 from prefcentre.subscribers import models as _subscribers
 from prefcentre.suppression import models as _suppression
@@ -97,6 +99,10 @@ def run_in_alembic(history: str) -> None:
     connection.commit()
 
 
+def _step_done(**_: Any) -> None:
+    failpoints.reach(Failpoint.MIGRATION_STEP)
+
+
 def _engines(db: Database) -> dict[str, sa.Engine]:
     return {"main": db.writer, "tracking": db.tracker}
 
@@ -117,6 +123,7 @@ def _options(history: str) -> dict[str, Any]:
         "render_as_batch": True,
         "compare_type": True,
         "compare_server_default": False,
+        "on_version_apply": _step_done,
     }
 
 

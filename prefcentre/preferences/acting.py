@@ -11,11 +11,12 @@ from typing import Any
 
 from sqlmodel import Session
 
-from prefcentre import tokens
+from prefcentre import failpoints, tokens
 from prefcentre.consent import service as consents
 from prefcentre.consent.service import Act, ConsentAction
 from prefcentre.context import Context
 from prefcentre.db import lock_keys
+from prefcentre.failpoints import Failpoint
 from prefcentre.preferences import queries, rules, standing
 from prefcentre.preferences.models import Preference, UndoToken
 from prefcentre.preferences.rules import Entry, Limits, Method, Place, Visit
@@ -118,6 +119,7 @@ def act(
         _set_limits(session, visitor.person, limits, before.now)
     after = standing.read(session, context, visitor.person)
     changed = bool(decided.acts or added or lifted or limits)
+    failpoints.reach(Failpoint.OPT_OUT_WRITTEN)
     return Done(
         deed,
         since=before.now if changed else _last_stop(before, decided.about),
