@@ -79,8 +79,11 @@ def _tell(text: str) -> None:
 
 @contextmanager
 def _ready() -> Iterator[Context]:
+    from prefcentre.dkim.service import keys_of
     from prefcentre.doctor import service
 
     with opened() as context:
         service.require_known_keys(context)
+        # Found out here, in words; a sender that refuses to start would be started again and again.
+        keys_of(context.settings)
         yield context

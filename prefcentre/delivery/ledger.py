@@ -93,9 +93,11 @@ def sign_in(session: Session, context: Context) -> int:
     return worker_id
 
 
-def keep_alive(session: Session, context: Context, worker_id: int) -> bool:
+def keep_alive(
+    session: Session, context: Context, worker_id: int, trouble: str | None = None
+) -> bool:
     """Renew the lease on everything this worker holds; False when it was declared dead and must stop."""
-    return presence.keep_alive(session, worker_id, context.clock.now() + LEASE)
+    return presence.keep_alive(session, worker_id, context.clock.now() + LEASE, trouble)
 
 
 def sign_out(session: Session, context: Context, worker_id: int) -> None:
@@ -115,6 +117,18 @@ def live_worker_ids(session: Session, context: Context) -> list[int]:
     return [
         worker.id or 0 for worker in presence.open_workers(session) if not _is_dead(worker, now)
     ]
+
+
+def troubles(session: Session, context: Context) -> list[str]:
+    """What keeps living workers from sending, each once."""
+    now = context.clock.now()
+    return sorted(
+        {
+            worker.trouble
+            for worker in presence.open_workers(session)
+            if worker.trouble and not _is_dead(worker, now)
+        }
+    )
 
 
 def recover(session: Session, context: Context) -> dict[str, int]:

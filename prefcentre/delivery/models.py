@@ -108,6 +108,8 @@ class Worker(SQLModel, table=True):
     started_at: datetime
     alive_until: datetime
     ended_at: datetime | None = None
+    # What keeps it from sending, in words for people; never an address.
+    trouble: str | None = None
 
 
 class Lease(SQLModel, table=True):

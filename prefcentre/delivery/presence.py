@@ -21,14 +21,16 @@ def add_worker(session: Session, worker: Worker) -> int:
     return worker.id or 0
 
 
-def keep_alive(session: Session, worker_id: int, until: datetime) -> bool:
-    """Renew a worker's lease; False when it was declared dead."""
+def keep_alive(
+    session: Session, worker_id: int, until: datetime, trouble: str | None = None
+) -> bool:
+    """Renew a worker's lease and say what keeps it from sending; False when it was declared dead."""
     return bool(
         rowcount(
             session.execute(
                 sa.update(Worker)
                 .where(col(Worker.id) == worker_id, col(Worker.ended_at).is_(None))
-                .values(alive_until=until)
+                .values(alive_until=until, trouble=trouble)
             )
         )
     )

@@ -31,6 +31,9 @@ class Obstacle(StrEnum):
     PAUSED = "paused"  # A person stopped it.
     HELD = "held"  # We stopped it until a person decides.
     NO_WORKER = "no_worker"  # Nobody is there to send.
+    MAIL_SERVER = (
+        "mail_server"  # The mail server is away or refuses us; the sender tries again by itself.
+    )
     LIMIT = "limit"  # A rate, a send window or a pause of a server, a domain or the campaign; others may go on.
     RETRY = "retry"  # Mail servers put off everybody who is left.
 
@@ -106,6 +109,8 @@ def _waiting(
     if campaign.state != CampaignState.PAUSED and not ledger.live_workers(session, context):
         yield Waiting(Obstacle.NO_WORKER, "no worker is running; “prefcentre run” starts some")
     if campaign.state == CampaignState.SENDING:
+        for trouble in ledger.troubles(session, context):
+            yield Waiting(Obstacle.MAIL_SERVER, trouble)
         yield from _limits(session, campaign.id or 0, found.at)
         if not found.moving and found.status["outcomes"]["deferred"]:
             until = watch_queries.next_attempt(session, campaign.id or 0)

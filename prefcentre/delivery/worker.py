@@ -33,6 +33,7 @@ SHORTEST_LOOK_SECONDS = 0.05
 # When no account takes messages for so long, what is in hand goes back, for other processes and for people to see.
 GIVE_UP_SECONDS = 5.0
 STOP_SECONDS = 20.0
+_TROUBLE_LENGTH = 500
 
 log = structlog.get_logger()
 
@@ -88,7 +89,16 @@ class Worker:
     def _renew(self) -> bool:
         # On a connection of its own, so that a long transaction on the ledger's thread can't make us look dead.
         with self._context.db.writing() as session:
-            return ledger.keep_alive(session, self._context, self.id)
+            return ledger.keep_alive(session, self._context, self.id, self._trouble())
+
+    def _trouble(self) -> str | None:
+        """What keeps us from sending: mail servers that are away, or refuse us."""
+        found = [
+            f"mail server “{pool.account.name}”: {pool.breaker.why}"
+            for pool in self._desk.pools
+            if pool.breaker.why is not None
+        ]
+        return "; ".join(found)[:_TROUBLE_LENGTH] or None
 
     # --- Every second -------------------------------------------------------------------------------------------------
 

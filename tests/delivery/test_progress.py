@@ -152,3 +152,14 @@ def test_a_campaign_that_is_over_waits_for_nothing(any_context: Context, spring:
         campaigns.cancel(session, any_context, "spring")
     found = look(any_context)
     assert (found.is_over, found.waiting) == (True, [])
+
+
+def test_a_mail_server_that_is_away_is_told(any_context: Context, spring: Campaign) -> None:
+    """The circuit breaker is no secret: whoever looks at the campaign reads why nothing goes."""
+    with any_context.db.writing() as session:
+        worker = ledger.sign_in(session, any_context)
+        ledger.keep_alive(session, any_context, worker, "mail server “main”: it is away")
+    found = look(any_context).waiting
+    assert [(one.what, one.why) for one in found] == [
+        (Obstacle.MAIL_SERVER, "mail server “main”: it is away")
+    ]
