@@ -24,6 +24,7 @@ from prefcentre.failpoints import Failpoint
 # A dot leaves within this time of its gate or not at all, because an opt-out waits two seconds for dots on their way.
 DOT_LIMIT_SECONDS = 1.5
 RESULT_WAIT_SECONDS, RETRY_SECONDS = 0.02, 1.0
+GATHER_SHARE, GATHER_SECONDS = 0.6, 0.001
 
 log = structlog.get_logger()
 P = ParamSpec("P")
@@ -108,6 +109,8 @@ class Gate:
         self._busy = False
         self._idle = asyncio.Event()
         self.recorded = 0
+        # How many connections there are, so how many may come to their dots at about the same time.
+        self.crowd = 0
 
     def ask(self, waiting: AtTheDot) -> None:
         """Decide about this message with the next group; it is told by ``open`` or ``turn_away``."""
@@ -137,6 +140,9 @@ class Gate:
             if not self._waiting:
                 # Results alone are in no hurry; in a moment there may be company to share the sync with.
                 await asyncio.sleep(RESULT_WAIT_SECONDS)
+            elif len(self._waiting) < self.crowd * GATHER_SHARE:
+                # A transaction costs the same for one as for twenty, and the others are nearly there.
+                await asyncio.sleep(GATHER_SECONDS)
             self._wake.clear()
             await self._take_through()
 

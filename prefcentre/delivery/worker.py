@@ -137,6 +137,7 @@ class Worker:
         limits, rooms, widths = await self._store.do(self._share_limits, lessons, shares)
         for pool in self._desk.pools:
             pool.limit = widths.pop(pool.scope)
+        self._gate.crowd = sum(pool.held for pool in self._desk.pools)
         self._valve.learn(limits, rooms, widths)
         self._desk.wake()
 
