@@ -1,7 +1,9 @@
 """All SQL on topics, wordings, consents and their events."""
 
 import json
-from collections.abc import Collection, Generator, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
+from functools import lru_cache
+from itertools import chain
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -24,6 +26,8 @@ from prefcentre.subscribers.models import Subscriber
 _EVENT: sa.Table = SQLModel.metadata.tables["consent_event"]
 _CONSENT: sa.Table = SQLModel.metadata.tables["consent"]
 _WALK_IN_PARTS_OF = 2_000
+_TOGETHER = 50
+"""So many rows SQLite gets in one statement: more are hardly quicker."""
 
 _STATES = sa.select(
     _CONSENT.c.subscriber_id, _CONSENT.c.topic_id, _CONSENT.c.channel, _CONSENT.c.state
@@ -164,43 +168,86 @@ def move_head(session: Session, seq: int, digest: bytes) -> None:
     )
 
 
-def append_events(session: Session, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Rows in the order of the columns, with times as texts in UTC."""
-    _write_fast(session, _EVENT, rows)
+Columns = Mapping[str, Sequence[Any]]
+"""Rows of equal number as columns by their names: with the driver's own values, and times as texts in UTC."""
 
 
-def put_consents(session: Session, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Rows in the order of the columns, with times as texts in UTC; what is there is replaced."""
+def append_events(session: Session, columns: Columns) -> None:
+    _write_fast(session, _EVENT, columns)
+
+
+def put_consents(session: Session, columns: Columns) -> None:
+    """What is there is replaced."""
     key = [column.name for column in _CONSENT.primary_key]
     changes = ", ".join(f"{c.name} = excluded.{c.name}" for c in _CONSENT.c if c.name not in key)
-    _write_fast(session, _CONSENT, rows, f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changes}")
+    _write_fast(
+        session, _CONSENT, columns, f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {changes}"
+    )
 
 
-def _write_fast(
-    session: Session, table: sa.Table, rows: Sequence[tuple[Any, ...]], tail: str = ""
-) -> None:
-    # The driver's own executemany: SQLAlchemy's way of preparing each value takes 15 µs a row on this
-    # table, as long as all the rest of an append. A column without any value is left out, and SQLite gets octets,
-    # because its driver takes longer over an empty value or bytes than over a text.
-    if not rows:
+def add_consents(session: Session, columns: Columns) -> None:
+    """What is there is an error of whoever calls, which the database refuses."""
+    _write_fast(session, _CONSENT, columns)
+
+
+def _write_fast(session: Session, table: sa.Table, columns: Columns, tail: str = "") -> None:
+    # Straight to the driver: SQLAlchemy's way of preparing each value takes 15 µs a row on the events, as long as all
+    # the rest of an append. A column without any value is left out.
+    given = {
+        name: values
+        for name, values in columns.items()
+        if values[0] is not None or values.count(None) < len(values)
+    }
+    if is_sqlite(session):
+        _write_on_sqlite(session, table, given, tail)
         return
-    sqlite = is_sqlite(session)
-    mark = "?" if sqlite else "%s"
-    names, marks, made = [], [], []
-    for column, values in zip(table.c, zip(*rows, strict=True), strict=True):
-        if values.count(None) == len(values):
-            continue
-        names.append(column.name)
-        made.append(_octets(values) if sqlite and type(values[0]) is bytes else values)
-        is_time = not sqlite and isinstance(column.type, UTCDateTime)
-        marks.append(f"CAST({mark} AS timestamp) AT TIME ZONE 'UTC'" if is_time else mark)
+    marks = [
+        "CAST(%s AS timestamp) AT TIME ZONE 'UTC'"
+        if isinstance(table.c[name].type, UTCDateTime)
+        else "%s"
+        for name in given
+    ]
     # All parts of this text are names of our own tables and columns.
-    text = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({', '.join(marks)}) {tail}"  # noqa: S608
-    session.connection().exec_driver_sql(text, list(zip(*made, strict=True)))
+    text = f"INSERT INTO {table.name} ({', '.join(given)}) VALUES ({', '.join(marks)}) {tail}"  # noqa: S608
+    session.connection().exec_driver_sql(text, list(zip(*given.values(), strict=True)))
 
 
-def _octets(values: Sequence[bytes | None]) -> Sequence[Any]:
-    return [value if value is None else bytearray(value) for value in values]
+def _write_on_sqlite(session: Session, table: sa.Table, columns: Columns, tail: str) -> None:
+    # Many rows go into one statement, and what all of them share is bound once for it: the driver takes half as long.
+    shared: dict[str, Any] = {}
+    varying: dict[str, Sequence[Any]] = {}
+    for name, values in columns.items():
+        first, count = values[0], len(values)
+        made = _octets(values) if isinstance(table.c[name].type, sa.LargeBinary) else values
+        if count > 1 and first is values[-1] and values.count(first) == count:
+            shared[name] = made[0]
+        else:
+            varying[name] = made
+    rows = list(zip(*varying.values(), strict=True))
+    whole = len(rows) - len(rows) % _TOGETHER
+    for size, part in ((_TOGETHER, rows[:whole]), (1, rows[whole:])):
+        if part:
+            text = _insertion(table.name, (*shared, *varying), len(shared), size)
+            groups = (part[at : at + size] for at in range(0, len(part), size))
+            bound: Any = [(*shared.values(), *chain.from_iterable(group)) for group in groups]
+            session.connection().exec_driver_sql(f"{text} {tail}", bound)
+
+
+@lru_cache(maxsize=64)
+def _insertion(table: str, names: tuple[str, ...], shared: int, rows: int) -> str:
+    head = f"INSERT INTO {table} ({', '.join(names)})"
+    if rows == 1:
+        return f"{head} VALUES ({', '.join('?' * len(names))})"
+    once = f"(SELECT {', '.join('?' * shared)}) CROSS JOIN " if shared else ""
+    line = f"({', '.join('?' * (len(names) - shared))})"
+    # All parts of this text are names of our own tables and columns. Without the WHERE, an ON that follows would be read
+    # as part of the join.
+    return f"{head} SELECT * FROM {once}(VALUES {', '.join([line] * rows)}) WHERE true"  # noqa: S608
+
+
+def _octets(values: Sequence[bytes | None]) -> Sequence[bytearray | None]:
+    # SQLite's driver asks for each bytes anew whether somebody adapts them.
+    return [None if value is None else bytearray(value) for value in values]
 
 
 def event_count(session: Session) -> int:

@@ -1,7 +1,7 @@
 """Use cases on topics and consents: record acts in the sealed ledger, say where people stand, prove it."""
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,9 +9,10 @@ from typing import Any
 
 from sqlmodel import Session
 
-from prefcentre.consent import chain, heads, queries, rules
+from prefcentre.consent import chain, heads, many, queries, rules
 from prefcentre.consent.applying import AppliedTopics, apply_topics
-from prefcentre.consent.chain import SALT_BYTES, Personal, Problem
+from prefcentre.consent.chain import SALT_BYTES, Problem
+from prefcentre.consent.many import Imported, Terms
 from prefcentre.consent.models import (
     Channel,
     ConsentAction,
@@ -32,9 +33,10 @@ __all__ = [
     "ConsentState",
     "ConsentView",
     "ConsentWording",
+    "Imported",
     "LawfulBasis",
-    "Personal",
     "Problem",
+    "Terms",
     "Topic",
     "Verification",
     "apply_topics",
@@ -47,6 +49,7 @@ __all__ = [
     "may_import",
     "rebuild",
     "record",
+    "record_imported",
     "sign_up_action",
     "states_of",
     "topic",
@@ -62,14 +65,12 @@ counts_as_granted = rules.counts_as_granted
 sign_up_action = rules.sign_up_action
 
 
-# Not frozen, because that makes a million of them twice as dear.
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Act:
     """Something a person did, or that was done for them, to one consent.
 
     ``at`` is when it happened, which for an import may be long ago. ``restores`` belongs to the action RESTORED and
-    says which state comes back when that is not granted. ``personal`` is for an import, whose other process has made it
-    (``chain.personal``): then ``actor``, ``ip``, ``user_agent`` and ``evidence`` are not looked at.
+    says which state comes back when that is not granted.
     """
 
     subscriber_id: int
@@ -88,7 +89,6 @@ class Act:
     evidence: dict[str, Any] | None = None
     valid_until: datetime | None = None
     restores: ConsentState | None = None
-    personal: Personal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +186,21 @@ def record(session: Session, context: Context, acts: Sequence[Act]) -> None:
     heads.note_after_commit(session, context.settings.data_dir, writer.seq, writer.digest)
 
 
+def record_imported(
+    session: Session, context: Context, terms: Terms, people: Sequence[Imported]
+) -> None:
+    """Append the consents that a file brings to people who were never asked, in this order (R85, R99).
+
+    As ``record`` with the action IMPORTED, but made for a million of them: it neither asks where they stand nor
+    replaces anything. Should one of them have this consent already, the database refuses all.
+    """
+    if people:
+        session.flush()
+        many.append(session, context, chain_keys(context), terms, people)
+
+
 class _Writer:
-    """Turns acts into sealed rows, one after the other; kept quick, for an import waits for it."""
+    """Turns acts into sealed rows, one after the other."""
 
     def __init__(self, context: Context, seq: int, digest: bytes) -> None:
         self.seq = seq
@@ -211,11 +224,11 @@ class _Writer:
             self.seq, self.digest = event.seq, self._keys.seal(event)
             events.append((*event, self.digest))
             consents[where] = _consent_row(act.subscriber_id, event)
-        queries.append_events(session, events)
-        queries.put_consents(session, list(consents.values()))
+        queries.append_events(session, _columns((*chain.Event._fields, "hash"), events))
+        queries.put_consents(session, _columns(_CONSENT, consents.values()))
 
     def _event(self, act: Act, state: str, basis: str) -> chain.Event:
-        personal = act.personal or chain.personal(
+        personal = chain.personal(
             os.urandom(SALT_BYTES), act.actor, act.ip, act.user_agent, act.evidence
         )
         return chain.Event(
@@ -241,6 +254,22 @@ class _Writer:
 
 
 _LIVING = (ConsentState.PENDING.value, ConsentState.GRANTED.value)
+
+
+_CONSENT = (
+    "subscriber_id",
+    "topic_id",
+    "channel",
+    "state",
+    "lawful_basis",
+    "since",
+    "valid_until",
+    "event_seq",
+)
+
+
+def _columns(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> dict[str, Sequence[Any]]:
+    return dict(zip(names, zip(*rows, strict=True), strict=True))
 
 
 def _consent_row(subscriber_id: int, event: chain.Event) -> tuple[Any, ...]:

@@ -8,8 +8,9 @@ from datetime import datetime
 from sqlmodel import Session
 
 from prefcentre import db
+from prefcentre.consent import chain
 from prefcentre.consent import service as consent
-from prefcentre.consent.service import Act, Channel, ConsentAction, ConsentState, LawfulBasis
+from prefcentre.consent.service import Channel, ConsentState, Imported, LawfulBasis, Terms
 from prefcentre.context import Context
 from prefcentre.imports import queries, rules
 from prefcentre.imports.judging import Item, Prepared, Reject
@@ -60,6 +61,17 @@ class Grant:
     basis: LawfulBasis
     source: str
 
+    @property
+    def terms(self) -> Terms:
+        """As the ledger takes it."""
+        return Terms(
+            topic_id=self.topic_id,
+            channel=self.channel,
+            lawful_basis=self.basis,
+            method=METHOD,
+            source=self.source,
+        )
+
 
 @dataclass(slots=True)
 class DryRun:
@@ -89,6 +101,7 @@ class Chunk:
         self._grant = grant
         self._dry = dry
         self._now: datetime = context.clock.now()
+        self._now_text = chain.time_text(self._now)
 
     def settle(self, prepared: Prepared) -> tuple[Counts, list[Reject]]:
         """Store these people and grant what may be granted.
@@ -98,14 +111,17 @@ class Chunk:
         3. Keep the answers about tracking.
         4. Grant to those who were never asked and whom nothing forbids to ask.
         """
-        keys = [keyed.key for item in prepared.items for keyed in item.person.keys]
+        keys = [keyed for item in prepared.items for keyed in item.person.keys]
+        people = [keyed.key for keyed in keys]
         if self._dry is None:
-            db.lock_keys(self._session, keys, shared_names=("domains",))
-        denied = self._denied(prepared.items)
+            db.lock_keys(self._session, people, shared_names=("domains",))
+        domains = {keyed.domain_key for keyed in keys if keyed.domain_key is not None}
+        denied = suppression.denies(self._session, {*people, *domains}, now=self._now)
         items, rejects = _without_erased(prepared.items, denied)
-        people = [item.person for item in items]
         rehearsal = self._dry.rehearsal if self._dry else None
-        settled = subscribers.bring_in(self._session, self._context, people, rehearsal)
+        settled = subscribers.bring_in(
+            self._session, self._context, [item.person for item in items], rehearsal
+        )
         rejects += [
             Reject(item.number, found.reason, item.cells)
             for item, found in zip(items, settled, strict=True)
@@ -124,15 +140,6 @@ class Chunk:
         counts.refused = len(rejects) + len(prepared.rejects)
         counts.read = counts.refused + len(stored)
         return counts, sorted(prepared.rejects + rejects)
-
-    def _denied(self, items: Sequence[Item]) -> Denied:
-        keys: dict[bytes, None] = {}
-        for item in items:
-            for keyed in item.person.keys:
-                keys[keyed.key] = None
-                if keyed.domain_key is not None:
-                    keys[keyed.domain_key] = None
-        return suppression.denies(self._session, list(keys), now=self._now)
 
     def _keep_tracking(self, stored: Sequence["_Stored"]) -> None:
         asked = {record.id for item, _, record in stored if item.tracking is not None}
@@ -161,22 +168,23 @@ class Chunk:
         # Nobody who comes in with this chunk can have a consent; a dry run's new people stay new to the end.
         asked = {record.id for _, _, record in stored if self._dry or not record.is_new}
         states = self._states(asked, grant)
-        acts = []
+        granted: list[Imported] = []
         for item, found, record in stored:
             reason = rules.covering(_entries(item.person, denied), scopes) if denied else None
-            state = states.get(record.id)
+            number = record.id
+            state = states.get(number)
             why_not = rules.why_not_granted(item.stopped, record.row, state, reason, grant.channel)
             if why_not is not None:
                 counts.not_granted[why_not] = counts.not_granted.get(why_not, 0) + 1
             elif consent.may_import(state):
-                states[record.id] = ConsentState.GRANTED
-                acts.append(self._act(item, record, grant))
+                states[number] = ConsentState.GRANTED
+                granted.append(self._imported(item, record))
                 _touch(found)
                 if self._dry is not None and self._dry.knows(item.person):
-                    self._dry.granted.add(record.id)
-        counts.granted = len(acts)
+                    self._dry.granted.add(number)
+        counts.granted = len(granted)
         if self._dry is None:
-            consent.record(self._session, self._context, acts)
+            consent.record_imported(self._session, self._context, grant.terms, granted)
 
     def _states(self, people: set[int], grant: Grant) -> dict[int, ConsentState]:
         found = consent.states_of(self._session, people)
@@ -189,18 +197,10 @@ class Chunk:
             states |= dict.fromkeys(self._dry.granted & people, ConsentState.GRANTED)
         return states
 
-    def _act(self, item: Item, record: Record, grant: Grant) -> Act:
-        return Act(
-            subscriber_id=record.id,
-            subscriber_ref=record.row["consent_ref"],
-            topic_id=grant.topic_id,
-            channel=grant.channel,
-            action=ConsentAction.IMPORTED,
-            method=METHOD,
-            source=grant.source,
-            at=item.at or self._now,
-            lawful_basis=grant.basis,
-            personal=item.personal,
+    def _imported(self, item: Item, record: Record) -> Imported:
+        assert item.personal is not None  # noqa: S101 - whoever grants has a reader that keeps evidence.
+        return Imported(
+            record.id, record.row["consent_ref"], item.at or self._now_text, item.personal
         )
 
 

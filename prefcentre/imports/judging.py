@@ -42,7 +42,8 @@ class Reject(NamedTuple):
 class Item:
     """One usable line: where it stands, whom it is about, and what it says that a subscriber does not keep.
 
-    ``at`` and ``personal`` are the time and the evidence of the consent, when the import grants one.
+    ``at`` and ``personal`` are the time (as the ledger writes it) and the evidence of the consent, when the import grants
+    one.
     """
 
     number: int
@@ -51,7 +52,7 @@ class Item:
     tracking: bool | None
     stopped: str | None
     set_aside: Sequence[str]
-    at: datetime | None
+    at: str | None
     personal: Personal | None
 
     @property
@@ -107,7 +108,7 @@ class Judge:
             entry.tracking,
             entry.stopped,
             tuple(entry.set_aside),
-            entry.consented_at,
+            None if entry.consented_at is None else chain.time_text(entry.consented_at),
             self._personal(line, entry, salt),
         )
 
@@ -154,24 +155,23 @@ def _pack_item(item: Item) -> Packed:
         None if email is None else (email.typed, email.normal),
         person.phone,
         person.profile,
-        person.attributes,
         _written(person.attributes),
         [(keyed.version, keyed.kind.value, keyed.key, keyed.domain_key) for keyed in person.keys],
         None if person.identity is None else tuple(person.identity),
         item.tracking,
         item.stopped,
         item.set_aside,
-        None if item.at is None else item.at.isoformat(),
+        item.at,
         None if item.personal is None else tuple(item.personal),
     )
 
 
-def _written(attributes: dict[str, Any]) -> str | None:
+def _written(attributes: Mapping[str, Any]) -> str | Mapping[str, Any]:
     # A number too large for JSON is left to the database's own way of writing it.
     try:
         return _json(attributes)
     except (ValueError, RecursionError):
-        return None
+        return attributes
 
 
 def _unpack_item(  # noqa: PLR0913, PLR0917 - as many as ``_pack_item`` has packed
@@ -180,8 +180,7 @@ def _unpack_item(  # noqa: PLR0913, PLR0917 - as many as ``_pack_item`` has pack
     email: tuple[str, str] | None,
     phone: str | None,
     profile: dict[str, str],
-    attributes: dict[str, Any],
-    written: str | None,
+    attributes: str | dict[str, Any],
     keys: Iterable[tuple[str, str, bytes, bytes | None]],
     identity: tuple[int, bytes] | None,
     tracking: bool | None,  # noqa: FBT001 - the answer in the file
@@ -194,7 +193,7 @@ def _unpack_item(  # noqa: PLR0913, PLR0917 - as many as ``_pack_item`` has pack
         None if email is None else Address(*email),
         phone,
         profile,
-        attributes if written is None else Written(attributes, written),
+        Written(attributes) if isinstance(attributes, str) else attributes,
         [Keyed(version, _KINDS[kind], key, domain) for version, kind, key, domain in keys],
         None if identity is None else Identity(*identity),
     )
@@ -205,6 +204,6 @@ def _unpack_item(  # noqa: PLR0913, PLR0917 - as many as ``_pack_item`` has pack
         tracking,
         stopped,
         set_aside,
-        None if at is None else datetime.fromisoformat(at),
+        at,
         None if personal is None else Personal(*personal),
     )

@@ -28,7 +28,18 @@ _INSERTED = (
     "created_at",
     "updated_at",
 )
-_NOBODY: dict[str, Any] = dict.fromkeys(_INSERTED)
+_KNOWN = (
+    "id",
+    "consent_ref",
+    "email",
+    "phone",
+    *rules.PROFILE,
+    "attributes",
+    "restricted",
+    "role_address",
+)
+"""What a change or a grant looks at."""
+_NOBODY: dict[str, Any] = dict.fromkeys(_INSERTED) | {"restricted": False, "role_address": False}
 _UPDATED = ("email", "phone", *rules.PROFILE, "attributes", "role_address", "updated_at")
 
 
@@ -118,13 +129,14 @@ def _known(
     session: Session, context: Context, people: Sequence[Person], rehearsal: Rehearsal | None
 ) -> dict[bytes, Record]:
     owners: dict[bytes, int] = {}
+    all_keys = [keyed for person in people for keyed in person.keys]
     for kind in (LookupKind.EMAIL, LookupKind.PHONE):
-        keys = [keyed.key for person in people for keyed in person.keys if keyed.kind is kind]
+        keys = [keyed.key for keyed in all_keys if keyed.kind is kind]
         if keys:
             owners |= queries.owners_of_keys(session, kind, context.lookup.versions, keys)
     records: dict[int, Record] = {}
     if owners:
-        rows = queries.rows_of(session, set(owners.values()))
+        rows = queries.rows_of(session, _KNOWN, set(owners.values()))
         records = {number: Record(row, is_new=False) for number, row in rows.items()}
     known = {key: records[owner] for key, owner in owners.items()}
     if rehearsal is not None:
@@ -142,6 +154,7 @@ class _Batch:
         self._lookup = context.lookup
         self._now = now
         self._known = known
+        self._nobody = _NOBODY | {"created_at": now, "updated_at": now}
         self._new: list[Record] = []
         self._changed: list[Record] = []
 
@@ -150,6 +163,8 @@ class _Batch:
         by_email = by_phone = None
         for keyed in person.keys:
             found = self._known.get(keyed.key)
+            if found is None:
+                continue
             if keyed.kind is LookupKind.EMAIL:
                 by_email = by_email or found
             else:
@@ -169,13 +184,12 @@ class _Batch:
         return person.email is None or record.row["email"] is None
 
     def _add(self, person: Person) -> Record:
-        row, email = _NOBODY | person.profile, person.email
-        row["email"] = email.typed if email is not None else None
+        row, email = self._nobody | person.profile, person.email
+        if email is not None:
+            row["email"] = email.typed
+            row["role_address"] = email.is_role
         row["phone"] = person.phone
         row["attributes"] = person.attributes
-        row["restricted"] = False
-        row["role_address"] = email is not None and email.is_role
-        row["created_at"] = row["updated_at"] = self._now
         record = Record(row, is_new=True, keys=person.keys, identity=person.identity)
         self._new.append(record)
         for keyed in person.keys:
@@ -212,7 +226,7 @@ class _Batch:
         returned = []
         for record in self._changed:
             assert record.before is not None  # noqa: S101 - that is how it came among the changed.
-            if {**record.row, "updated_at": record.before["updated_at"]} == record.before:
+            if all(record.row[name] == value for name, value in record.before.items()):
                 record.row, record.keys, record.has_new_phone = record.before, [], False
                 returned.append(record)
             record.before = None
@@ -239,7 +253,7 @@ class _Batch:
             numbers = [record.id for record in self._changed if record.has_new_phone]
             queries.delete_keys(session, numbers, LookupKind.PHONE)
         keys = [
-            (*keyed, record.id)
+            (*keyed, record.row["id"])
             for records in (self._new, self._changed)
             for record in records
             for keyed in record.keys

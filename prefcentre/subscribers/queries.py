@@ -1,7 +1,9 @@
 """Every question and statement about people and their keys."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,6 +20,8 @@ _OBJECT = TypeAdapter(dict[str, Any])
 
 _TABLE: sa.Table = Subscriber.__table__  # type: ignore[attr-defined]
 _KEYS: sa.Table = SubscriberKey.__table__  # type: ignore[attr-defined]
+_TOGETHER = 50
+"""So many rows SQLite gets in one statement; more are hardly quicker."""
 
 
 def by_keys(
@@ -51,14 +55,28 @@ def owners_of_keys(
         f"SELECT key, subscriber_id FROM subscriber_key WHERE key_version IN ({in_versions}) "  # noqa: S608
         f"AND kind = {mark} AND key IN ({in_keys})"
     )
-    found = session.connection().exec_driver_sql(text, (*versions, kind.value, *keys))
+    # SQLite's driver asks for each bytes anew whether somebody adapts them.
+    bound: Iterable[Any] = map(bytearray, keys) if is_sqlite(session) else keys
+    found = session.connection().exec_driver_sql(text, (*versions, kind.value, *bound))
     return {bytes(key): subscriber_id for key, subscriber_id in found}
 
 
-def rows_of(session: Session, subscriber_ids: Collection[int]) -> dict[int, dict[str, Any]]:
-    """All columns of these people."""
-    statement = sa.select(*_TABLE.c).where(_TABLE.c.id.in_(subscriber_ids))
-    return {row["id"]: dict(row) for row in session.execute(statement).mappings()}
+def rows_of(
+    session: Session, columns: tuple[str, ...], subscriber_ids: Collection[int]
+) -> dict[int, dict[str, Any]]:
+    """These columns of these people, of which the first is the id."""
+    # Straight to the driver as well; the only value that needs more is the attributes, which SQLite keeps as a text.
+    sqlite = is_sqlite(session)
+    among = "IN (SELECT value FROM json_each(?))" if sqlite else "= ANY(%s)"
+    ids = json.dumps(list(subscriber_ids)) if sqlite else list(subscriber_ids)
+    # All parts of this text are our own words.
+    text = f"SELECT {', '.join(columns)} FROM subscriber WHERE id {among}"  # noqa: S608
+    found: dict[int, dict[str, Any]] = {}
+    for values in session.connection().exec_driver_sql(text, (ids,)):
+        row = found[values[0]] = dict(zip(columns, values, strict=True))
+        if sqlite:
+            row["attributes"] = Written(row["attributes"])
+    return found
 
 
 def insert(session: Session, person: Subscriber, keys: Iterable[Keyed]) -> None:
@@ -97,13 +115,14 @@ def insert_people(
     session: Session, columns: tuple[str, ...], rows: Sequence[Sequence[Any]]
 ) -> None:
     """Add many people at once."""
-    _insert_many(session, _TABLE, columns, rows)
+    _insert_many(session, _TABLE, columns, rows, _TOGETHER)
 
 
 def insert_keys(
     session: Session, rows: Sequence[tuple[str, LookupKind, bytes, bytes | None, int]]
 ) -> None:
     """Add many keys at once: version, kind, key, the domain's key, person."""
+    # One by one, because each row changes a page elsewhere, and a statement of many would keep a copy of each.
     _insert_many(
         session, _KEYS, ("key_version", "kind", "key", "domain_key", "subscriber_id"), rows
     )
@@ -118,7 +137,11 @@ def update_people(
     }
     statement = sa.update(_TABLE).where(_TABLE.c.id == sa.bindparam("of")).values(changed)
     names = [*(f"new_{name}" for name in columns), "of"]
-    session.connection().execute(statement, [dict(zip(names, row, strict=True)) for row in rows])
+    # SQLAlchemy writes attributes itself here, and knows only dictionaries.
+    plain = (
+        [dict(value) if isinstance(value, Written) else value for value in row] for row in rows
+    )
+    session.connection().execute(statement, [dict(zip(names, row, strict=True)) for row in plain])
 
 
 def delete_keys(session: Session, subscriber_ids: Sequence[int], kind: LookupKind) -> None:
@@ -141,67 +164,78 @@ def _having(
 
 
 def _insert_many(
-    session: Session, table: sa.Table, columns: tuple[str, ...], rows: Sequence[Sequence[Any]]
+    session: Session,
+    table: sa.Table,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    together: int = 1,
 ) -> None:
     # Straight to the driver: a Core insert looks every value over again, which would cost a third of an import.
     if not rows:
         return
     connection = session.connection()
-    # A column without any value is left out, because the driver takes longer over an empty value than over a text.
-    given = {
-        name: values
-        for name, values in zip(columns, zip(*rows, strict=True), strict=True)
-        if values.count(None) < len(values)
-    }
-    statement, makers, by_name = _prepared(table, tuple(given), connection.dialect)
-    made = [
-        values if maker is None else _made(values, maker)
-        for values, maker in zip(given.values(), makers, strict=True)
-    ]
-    lines: list[Any] = list(zip(*made, strict=True))
-    connection.exec_driver_sql(
-        statement, [dict(zip(given, line, strict=True)) for line in lines] if by_name else lines
-    )
+    shared, varying = _in_drivers_form(table, columns, rows, connection.dialect)
+    made = list(zip(*varying.values(), strict=True))
+    whole = len(made) - len(made) % together
+    for size, part in ((together, made[:whole]), (1, made[whole:])):
+        if part:
+            groups = (part[at : at + size] for at in range(0, len(part), size))
+            values: Any = [(*shared.values(), *chain.from_iterable(group)) for group in groups]
+            names = (*shared, *varying)
+            mark = "?" if is_sqlite(session) else "%s"
+            text = _insertion(table.name, names, len(shared), size, mark)
+            connection.exec_driver_sql(text, values)
 
 
-@lru_cache(maxsize=32)
-def _prepared(
-    table: sa.Table, columns: tuple[str, ...], dialect: sa.Dialect
-) -> tuple[str, Sequence[_Maker | None], bool]:
-    parameters: dict[str, sa.BindParameter[Any]] = {name: sa.bindparam(name) for name in columns}
-    compiled = sa.insert(table).values(parameters).compile(dialect=dialect)
-    makers = [_maker(table.c[name].type, dialect) for name in columns]
-    return str(compiled), makers, not dialect.positional
+@lru_cache(maxsize=64)
+def _insertion(table: str, names: tuple[str, ...], shared: int, rows: int, mark: str) -> str:
+    head = f"INSERT INTO {table} ({', '.join(names)})"
+    if rows == 1:
+        return f"{head} VALUES ({', '.join([mark] * len(names))})"
+    # What all rows share is bound once for all of them.
+    once = f"(SELECT {', '.join([mark] * shared)}) CROSS JOIN " if shared else ""
+    line = f"({', '.join([mark] * (len(names) - shared))})"
+    # All parts of this text are names of our own tables and columns.
+    return f"{head} SELECT * FROM {once}(VALUES {', '.join([line] * rows)})"  # noqa: S608
 
 
+def _in_drivers_form(
+    table: sa.Table, columns: Sequence[str], rows: Sequence[Sequence[Any]], dialect: sa.Dialect
+) -> tuple[dict[str, Any], dict[str, Sequence[Any]]]:
+    # The values that all rows share, and those of the other columns. A column without any value is left out, because
+    # the driver takes longer over an empty value than over a text.
+    shared: dict[str, Any] = {}
+    varying: dict[str, Sequence[Any]] = {}
+    for name, values in zip(columns, zip(*rows, strict=True), strict=True):
+        if (first := values[0]) is None and values.count(None) == len(values):
+            continue
+        make = _maker(table.c[name].type, dialect)
+        if len(values) > 1 and first is values[-1] and values.count(first) == len(values):
+            shared[name] = first if make is None else make(first)
+        else:
+            varying[name] = values if make is None else _made(values, make)
+    return shared, varying
+
+
+@lru_cache(maxsize=64)
 def _maker(kind: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> _Maker | None:
-    # Both drivers take bytes as they are, but SQLite's asks whether somebody adapts them, each time anew.
+    # Both drivers take bytes as they are, but SQLite's is slow with them.
     if isinstance(kind, sa.LargeBinary):
-        return _octets if dialect.name == "sqlite" else None
+        return bytearray if dialect.name == "sqlite" else None
     # SQLite keeps JSON as text, and pydantic writes that four times as fast as the standard library.
     if isinstance(kind, sa.JSON) and dialect.name == "sqlite":
         return _json_text
-    return kind.dialect_impl(dialect).bind_processor(dialect)
+    process = kind.dialect_impl(dialect).bind_processor(dialect)
+    if isinstance(kind, sa.JSON) and process is not None:
+        return lambda value: process(dict(value))
+    return process
 
 
-def _json_text(value: dict[str, Any]) -> str:
-    if type(value) is Written:
-        return value.text
-    return _OBJECT.dump_json(value).decode()
+def _json_text(value: Mapping[str, Any]) -> str:
+    return value.text if isinstance(value, Written) else _OBJECT.dump_json(dict(value)).decode()
 
 
-def _octets(value: bytes | None) -> bytearray | None:
-    return None if value is None else bytearray(value)
-
-
-def _made(values: Sequence[Any], maker: _Maker) -> Iterable[Any]:
-    if maker is _octets and None not in values:
-        return map(bytearray, values)
-    # Most columns repeat one value, such as the time of the import, which needs to be made only once.
-    made: list[Any] = []
-    last, last_made = values[0], maker(values[0])
-    for value in values:
-        if value is not last:
-            last, last_made = value, maker(value)
-        made.append(last_made)
-    return made
+def _made(values: Sequence[Any], make: _Maker) -> Sequence[Any]:
+    if None not in values:
+        return list(map(make, values))
+    return [None if value is None else make(value) for value in values]

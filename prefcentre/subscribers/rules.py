@@ -1,7 +1,8 @@
 """What a subscriber's record may hold, and what new facts change in it."""
 
+import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -35,14 +36,35 @@ class Identity(NamedTuple):
     consent_ref: bytes
 
 
-class Written(dict[str, Any]):
-    """Attributes that have been written as JSON already; never changed in place, so that both say the same."""
+class Written(Mapping[str, Any]):
+    """Attributes that are written as JSON, and read only when somebody asks: an import mostly stores or compares them."""
 
-    __slots__ = ("text",)
+    __slots__ = ("_found", "text")
 
-    def __init__(self, attributes: Mapping[str, Any], text: str) -> None:
-        super().__init__(attributes)
+    def __init__(self, text: str) -> None:
         self.text = text
+        self._found: dict[str, Any] | None = None
+
+    def _read(self) -> dict[str, Any]:
+        if self._found is None:
+            self._found = json.loads(self.text)
+        return self._found
+
+    def __getitem__(self, name: str) -> Any:
+        return self._read()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._read())
+
+    def __len__(self) -> int:
+        return len(self._read())
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Written) and other.text == self.text:
+            return True
+        return isinstance(other, Mapping) and self._read() == dict(other)
+
+    __hash__ = None  # type: ignore[assignment]  # as for a dict
 
 
 @dataclass(slots=True)
@@ -55,7 +77,7 @@ class Person:
     email: Address | None = None
     phone: str | None = None
     profile: dict[str, str] = field(default_factory=dict)
-    attributes: dict[str, Any] = field(default_factory=dict)
+    attributes: Mapping[str, Any] = field(default_factory=dict)
     keys: list[Keyed] = field(default_factory=list)
     identity: Identity | None = None
 
@@ -149,9 +171,9 @@ def changes(known: Mapping[str, Any], person: Person) -> dict[str, Any]:
         changed["email"] = person.email.typed
     if person.phone is not None and known["phone"] != person.phone:
         changed["phone"] = person.phone
-    old = known["attributes"]
-    if any(name not in old or old[name] != value for name, value in person.attributes.items()):
-        changed["attributes"] = {**old, **person.attributes}
+    old, new = known["attributes"], person.attributes
+    if new != old and any(name not in old or old[name] != value for name, value in new.items()):
+        changed["attributes"] = {**old, **new}
     return changed
 
 

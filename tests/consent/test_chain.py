@@ -1,5 +1,6 @@
 """Nobody changes, removes, swaps or cuts off what is in the ledger without being found out."""
 
+import hmac
 import re
 from collections.abc import Callable
 
@@ -57,6 +58,45 @@ def tamper(context: Context, *statements: str) -> None:
     with context.db.writing() as session:
         for statement in statements:
             session.execute(sa.text(statement))
+
+
+def test_a_seal_stays_the_same_for_ever() -> None:
+    keys = chain.ChainKeys(["the newest chain key", "an older one"])
+    event = chain.Event(
+        seq=41,
+        subscriber_ref=bytes(range(16)),
+        topic_id=3,
+        channel="email",
+        action="granted",
+        state="granted",
+        lawful_basis="consent",
+        controller="Müller “& Co”, Ltd",
+        wording_id=7,
+        method="preference_page",
+        source="/p?a=1,2",
+        at="2026-03-08 10:11:12.000013",
+        recorded_at="2026-03-08 10:11:13.000000",
+        valid_until="2027-03-08 00:00:00.000000",
+        actor=None,
+        ip="192.0.2.1",
+        user_agent="Browser",
+        evidence=None,
+        salt=b"s" * 16,
+        personal_digest=bytes(range(32)),
+        hash_version=keys.version,
+        prev_hash=bytes(range(32, 64)),
+    )
+    found = [event, event._replace(wording_id=None, valid_until=None)]
+    # Written down once: whoever changes the form makes every ledger look changed.
+    assert [keys.seal(one).hex() for one in found] == [
+        "24fac6c8c86e6ec9e8de08fd782f5573bc78c57df27b425be113883e19ad8933",
+        "b2d897748dfd483db07583f965597a233c54b1f3f65040b9f0cf9f21525be4c5",
+    ]
+
+
+def test_a_seal_is_an_hmac() -> None:
+    key, message = b"k" * 32, b"what is sealed"
+    assert chain.KeyedHash(key).digest(message) == hmac.digest(key, message, "sha256")
 
 
 def test_an_untouched_ledger_is_whole(ledger: Context) -> None:

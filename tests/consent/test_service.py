@@ -5,16 +5,19 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from sqlmodel import Session
+from sqlmodel import Session, select
 
-from prefcentre.consent import service
+from prefcentre.consent import chain, service
+from prefcentre.consent.models import ConsentEvent
 from prefcentre.consent.service import (
     Act,
     Channel,
     ConsentAction,
     ConsentState,
     ConsentView,
+    Imported,
     LawfulBasis,
+    Terms,
 )
 from prefcentre.context import Context
 from prefcentre.errors import NotFound, Refused
@@ -232,6 +235,67 @@ def test_many_people_are_recorded_in_chunks_of_any_size(any_context: Context) ->
         assert (found.ok, found.events) == (True, people)
         assert service.granted_by_channel(session) == {topic.id: {Channel.EMAIL: people}}
         assert len(service.states_of(session, range(1, people + 1))) == people
+
+
+def test_what_a_file_brings_is_recorded_like_acts_one_by_one(any_context: Context) -> None:
+    # More than go into one statement, and some that are left over.
+    people = 123
+    evidence = [
+        chain.personal(
+            bytes([number]) * 16, None, "192.0.2.1" if number % 2 else None, None, {"line": number}
+        )
+        for number in range(people)
+    ]
+    at = any_context.clock.now()
+    with any_context.db.writing() as session:
+        topic = make_topic(session, any_context, "news").id or 0
+        _insert_people(session, any_context, people)
+        terms = Terms(
+            topic_id=topic,
+            channel=Channel.EMAIL,
+            lawful_basis=LawfulBasis.CONSENT,
+            method="import",
+            source="list.csv",
+        )
+        brought = [
+            Imported(number, number.to_bytes(16, "big"), chain.time_text(at), personal)
+            for number, personal in enumerate(evidence, start=1)
+        ]
+        service.record_imported(session, any_context, terms, brought[:100])
+        service.record_imported(session, any_context, terms, brought[100:])
+        service.record_imported(session, any_context, terms, [])
+    with any_context.db.reading() as session:
+        found = service.verify(session, any_context)
+        assert (found.ok, found.events) == (True, people)
+        assert service.granted_by_channel(session) == {topic: {Channel.EMAIL: people}}
+        last = session.exec(select(ConsentEvent).where(ConsentEvent.seq == people)).one()
+        assert (last.at, last.source, last.evidence) == (at, "list.csv", {"line": people - 1})
+        assert (last.action, last.ip, last.salt) == (
+            ConsentAction.IMPORTED,
+            None,
+            bytes([people - 1]) * 16,
+        )
+
+
+def test_a_file_can_not_bring_a_consent_that_is_there(world: World) -> None:
+    world.happens("withdrawn")
+    before = world.history(), world.consents()
+    brought = Imported(
+        world.ada.id or 0,
+        world.ada.consent_ref,
+        chain.time_text(world.context.clock.now()),
+        chain.personal(b"s" * 16, None, None, None, {"line": 2}),
+    )
+    terms = Terms(
+        topic_id=world.news,
+        channel=Channel.EMAIL,
+        lawful_basis=LawfulBasis.CONSENT,
+        method="import",
+        source="list.csv",
+    )
+    with pytest.raises(sa.exc.IntegrityError), world.context.db.writing() as session:
+        service.record_imported(session, world.context, terms, [brought])
+    assert (world.history(), world.consents()) == before
 
 
 def _insert_people(session: Session, context: Context, people: int) -> None:

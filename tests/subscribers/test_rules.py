@@ -6,7 +6,7 @@ from prefcentre import addresses
 from prefcentre.errors import InvalidInput
 from prefcentre.lookup import LookupKeys, LookupKind
 from prefcentre.subscribers import rules
-from prefcentre.subscribers.rules import Person
+from prefcentre.subscribers.rules import Person, Written
 
 NEW, OLD = "n" * 32, "o" * 32
 
@@ -99,6 +99,27 @@ def test_only_new_facts_change_something_and_nothing_is_wiped_out(
 ) -> None:
     ada = known(email="Ada@example.org", name="Ada", attributes={"city": "Sofia", "plan": "team"})
     assert rules.changes(ada, person) == changed
+
+
+def test_written_attributes_are_as_good_as_read_ones() -> None:
+    read = {"city": "Sofia", "plan": "team"}
+    written = Written('{"city":"Sofia","plan":"team"}')
+    assert written == read
+    assert read == written
+    assert written == Written('{"plan": "team", "city": "Sofia"}')
+    assert written != {"city": "Sofia"}
+    assert written != '{"city":"Sofia","plan":"team"}'
+    assert {**written, "age": 1} == {**read, "age": 1}
+    ada = known(attributes=written)
+    assert rules.changes(ada, Person(attributes=read)) == {}
+    assert rules.changes(ada, Person(attributes=Written('{"plan":"free"}'))) == {
+        "attributes": {"city": "Sofia", "plan": "free"}
+    }
+
+
+def test_written_attributes_that_are_the_same_are_not_even_read() -> None:
+    no_json = Written("as long as nobody looks")
+    assert rules.changes(known(attributes=no_json), Person(attributes=Written(no_json.text))) == {}
 
 
 def test_a_field_that_no_subscriber_has_is_refused() -> None:
