@@ -99,10 +99,13 @@ def test_who_stops_the_wait_is_told_that_nothing_is_lost(
     smtpd.stall()
     words = [sys.executable, "-m", "prefcentre", "campaigns", "start", "spring", "--wait"]
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as waiting:
-        smtpd.wait_for(1)
-        waiting.send_signal(signal.SIGINT)
-        smtpd.hang_up()
-        _, told = waiting.communicate(timeout=timedelta(seconds=60).total_seconds())
+        try:
+            smtpd.wait_for(1)
+            waiting.send_signal(signal.SIGINT)
+            smtpd.hang_up()
+            _, told = waiting.communicate(timeout=timedelta(seconds=60).total_seconds())
+        finally:
+            waiting.kill()
     assert waiting.returncode in {0, 130}
     assert "Traceback" not in told
 
