@@ -1,0 +1,114 @@
+"""Processes of the program that start in a moment, because each is forked from one that has loaded it already."""
+
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+from tests.installation import Installation
+
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(
+    [
+        # This module is what a new process begins with, and it leads to pytest and all that.
+        __name__,
+        "prefcentre.app",
+        "prefcentre.cli.database",
+        "prefcentre.cli.run",
+        "prefcentre.cli.subscribers",
+        "prefcentre.doctor.service",
+        "sqlalchemy.dialects.postgresql.psycopg",
+        "sqlalchemy.dialects.sqlite",
+        "uvloop",
+    ]
+)
+_PATIENCE = 60
+
+Before = Callable[[], None]
+"""What a process does before it becomes a command of the program; has to be a function of a module."""
+
+
+class Process:
+    """A command of the program in a process of its own."""
+
+    def __init__(
+        self,
+        site: Installation,
+        *command: object,
+        before: Before | None = None,
+        **environment: str,
+    ) -> None:
+        self.log = site.home / f"{command[0]}-forked.log"
+        words = [str(word) for word in command]
+        self._process: ForkServerProcess = _FORKS.Process(
+            target=_become, args=(site.environment | environment, words, self.log, before)
+        )
+        self._process.start()
+
+    @property
+    def pid(self) -> int:
+        """Its number."""
+        pid = self._process.pid
+        assert pid is not None
+        return pid
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.is_alive()
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        os.kill(self.pid, number)
+
+    def wait(self, seconds: float = _PATIENCE) -> int:
+        """Wait until it has ended; its exit code, or the negative number of the signal that ended it."""
+        self._process.join(seconds)
+        code = self._process.exitcode
+        assert code is not None, f"it still runs:\n{self.said()}"
+        return code
+
+    def stop(self, seconds: float = _PATIENCE) -> None:
+        """Ask it to end, and wait until it has done so in an orderly way."""
+        self.send_signal(signal.SIGTERM)
+        assert self.wait(seconds) == 0, self.said()
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        if self.is_running:
+            self._process.kill()
+        self._process.join()
+
+    def said(self) -> str:
+        """What it and others with the same command said on both outputs."""
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+
+@contextmanager
+def running(process: Process) -> Iterator[Process]:
+    """A process that does not outlive a test, however that ends."""
+    try:
+        yield process
+    finally:
+        process.kill()
+
+
+def _become(
+    environment: Mapping[str, str], command: list[str], log: Path, before: Before | None
+) -> None:
+    from prefcentre.cli import main  # noqa: PLC0415 - pytest's own process has no use for it.
+
+    for name in [name for name in os.environ if name.startswith("PREFCENTRE_")]:
+        del os.environ[name]
+    os.environ.update(environment)
+    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    for output in (1, 2):
+        os.dup2(file, output)
+    sys.argv = ["prefcentre", *command]
+    if before is not None:
+        before()
+    main()
