@@ -5,37 +5,62 @@ import ipaddress
 import ssl
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Self
+from typing import Self, TypedDict, Unpack
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from prefcentre.clock import SystemClock
-from prefcentre.testing.behaviour import Offer
+from prefcentre.clock import Clock, SystemClock
+from prefcentre.testing.behaviour import Happening, Keep, Offer
 from prefcentre.testing.conversation import SmtpConversation
 from prefcentre.testing.recorder import Conversation, Recorder
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What a server speaks TLS with, and the same in PEM for those who have to trust it."""
+
+    context: ssl.SSLContext
+    pem: bytes
+
+
+class Memory(TypedDict, total=False):
+    """How a ``Recorder`` remembers and misbehaves; said there."""
+
+    keep: Keep
+    remembers: bool
+    clock: Clock | None
+    seed: int
+    pace: float
+    tell: Callable[[Happening], None] | None
 
 
 class RecordingSmtpServer(Recorder):
     """The server, in a thread of its own. Port 0 takes a free one."""
 
     def __init__(
-        self, *, port: int = 0, offer: Offer | None = None, log: Path | None = None
+        self,
+        *,
+        port: int = 0,
+        offer: Offer | None = None,
+        log: Path | None = None,
+        tls: Certificate | None = None,
+        new_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop,
+        **memory: Unpack[Memory],
     ) -> None:
-        super().__init__(offer or Offer(), log)
+        super().__init__(offer or Offer(), log, **memory)
         self.port = port
-        self.certificate = b""
-        """What to trust when it speaks TLS, in PEM."""
-        self._tls: ssl.SSLContext | None = None
-        if self.offer.tls or self.offer.starttls:
-            self._tls, self.certificate = self_signed()
-        self._loop = asyncio.new_event_loop()
+        self._tls = tls
+        if tls is None and (self.offer.tls or self.offer.starttls):
+            self._tls = self_signed()
+        self._loop = new_loop()
         self._stopping = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -64,6 +89,11 @@ class RecordingSmtpServer(Recorder):
             self._thread.join()
 
     @property
+    def certificate(self) -> bytes:
+        """What to trust when it speaks TLS, in PEM."""
+        return self._tls.pem if self._tls else b""
+
+    @property
     def url(self) -> str:
         """What to set as PREFCENTRE_SMTP_URL."""
         scheme = "smtps" if self.offer.tls else "smtp+starttls" if self.offer.starttls else "smtp"
@@ -84,9 +114,9 @@ class RecordingSmtpServer(Recorder):
         self._idle.clear()
         return super().joined(conversation)
 
-    def left(self, conversation: Conversation) -> None:
+    def left(self, conversation: Conversation, number: int) -> None:
         """As for any recorder; remembers when everybody has gone."""
-        super().left(conversation)
+        super().left(conversation, number)
         if not self._conversations:
             self._idle.set()
 
@@ -110,12 +140,13 @@ class RecordingSmtpServer(Recorder):
             self._ready.set()
 
     async def _listen(self) -> None:
+        context = self._tls.context if self._tls else None
         server = await self._loop.create_server(
-            lambda: SmtpConversation(self, self._tls),
+            lambda: SmtpConversation(self, context),
             "127.0.0.1",
             self.port,
             backlog=1024,
-            ssl=self._tls if self.offer.tls else None,
+            ssl=context if self.offer.tls else None,
         )
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
@@ -133,8 +164,8 @@ def recording_smtp_server(offer: Offer | None = None) -> Iterator[RecordingSmtpS
         yield server
 
 
-def self_signed() -> tuple[ssl.SSLContext, bytes]:
-    """A certificate for 127.0.0.1 and localhost that nobody trusts by itself, and the same in PEM."""
+def self_signed() -> Certificate:
+    """A certificate for 127.0.0.1 and localhost that nobody trusts by itself."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "recorder")])
     now = SystemClock().now()
@@ -166,4 +197,4 @@ def self_signed() -> tuple[ssl.SSLContext, bytes]:
         file.write(private + public)
         file.flush()
         context.load_cert_chain(file.name)
-    return context, public
+    return Certificate(context, public)
