@@ -21,10 +21,6 @@ from prefcentre.delivery.ledger import question_of
 from prefcentre.failpoints import Failpoint
 from prefcentre.reasons import Reason
 
-# People in one part. Keys are random, so each part writes all pages of the ledger's index of keys, however small it is:
-# at a million people parts of 10,000 take three times as long altogether. The write lock is held for some 150 ms.
-PART = 50_000
-
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -64,8 +60,9 @@ def plan(session: Session, question: Question, slug: str) -> Plan:
     """Count who would get a campaign now, and who would not and why. Writes nothing."""
     newest = audience_queries.newest_subscriber_id(session)
     people, left_out = 0, Counter[Reason]()
-    for after in range(0, newest, PART):
-        part = _judge(session, question, after, min(after + PART, newest))
+    at_once = audience_queries.people_at_once(session)
+    for after in range(0, newest, at_once):
+        part = _judge(session, question, after, min(after + at_once, newest))
         people += part.recipients + sum(part.left_out.values())
         left_out.update(part.left_out)
     return Plan(slug, people, dict(sorted(left_out.items(), key=lambda item: item[0].rank)))
@@ -84,7 +81,8 @@ def judge_part(session: Session, context: Context, campaign_id: int) -> Part | N
     if until is None or after >= until:
         return None
     question = question_of(session, context, campaign)
-    return _judge(session, question, after, min(after + PART, until))
+    up_to = min(after + audience_queries.people_at_once(session), until)
+    return _judge(session, question, after, up_to)
 
 
 def write_part(session: Session, context: Context, campaign_id: int, part: Part | None) -> bool:

@@ -23,6 +23,17 @@ from prefcentre.subscribers.models import Subscriber
 DELIVERY = Delivery.__table__  # type: ignore[attr-defined]
 
 
+def people_at_once(session: Session) -> int:
+    """How many people to judge and to write down in one transaction."""
+    return _AT_ONCE_SQLITE if is_sqlite(session) else _AT_ONCE_POSTGRESQL
+
+
+# Keys are random, so each part writes nearly all pages of the ledger's index of keys, however small the part is: a million
+# people in parts of 10,000 take three times as long as in parts of 50,000, which hold the write lock for 0.2 seconds.
+# On PostgreSQL nobody waits for that lock, and each part reads all suppression entries.
+_AT_ONCE_SQLITE, _AT_ONCE_POSTGRESQL = 50_000, 100_000
+
+
 def newest_subscriber_id(session: Session) -> int:
     """The highest id in use; 0 when there is nobody."""
     return session.execute(sa.select(sa.func.max(col(Subscriber.id)))).scalar() or 0
@@ -99,9 +110,11 @@ _INSERT_POSTGRESQL = sa.text("""
     INSERT INTO delivery (campaign_id, id, subscriber_id, key, state, attempts)
     SELECT :campaign, :last + person.place, person.id, owned.key, :pending, 0
     FROM unnest(CAST(:ids AS bigint[])) WITH ORDINALITY AS person (id, place)
-    JOIN subscriber_key AS owned
-      ON owned.subscriber_id = person.id AND owned.kind = :kind AND owned.key_version = :version
-    ORDER BY person.place
+    CROSS JOIN LATERAL (
+      SELECT key FROM subscriber_key
+      WHERE subscriber_id = person.id AND kind = :kind AND key_version = :version
+      LIMIT 1
+    ) AS owned
     ON CONFLICT DO NOTHING
 """)
 

@@ -48,7 +48,11 @@ class SubscriberKey(SQLModel, table=True):
 
     __tablename__ = "subscriber_key"
     __table_args__ = (
-        sa.Index("ix_subscriber_key_subscriber_id_kind", "subscriber_id", "kind"),
+        # Everything that a gate asks about a person's keys, so that it need not go to a random place of the table for the
+        # domain.
+        sa.Index(
+            "ix_subscriber_key_subscriber_id_kind_domain_key", "subscriber_id", "kind", "domain_key"
+        ),
         one_of("kind", LookupKind),
         # Looked up by its key only, so SQLite need not keep the rows in a second tree.
         {"sqlite_with_rowid": False},

@@ -430,7 +430,9 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("subscriber_key", schema=None) as batch_op:
         batch_op.create_index(
-            "ix_subscriber_key_subscriber_id_kind", ["subscriber_id", "kind"], unique=False
+            "ix_subscriber_key_subscriber_id_kind_domain_key",
+            ["subscriber_id", "kind", "domain_key"],
+            unique=False,
         )
 
     op.create_table(
@@ -687,7 +689,7 @@ def downgrade() -> None:
     op.drop_table("campaign_content")
     op.drop_table("undo_token")
     with op.batch_alter_table("subscriber_key", schema=None) as batch_op:
-        batch_op.drop_index("ix_subscriber_key_subscriber_id_kind")
+        batch_op.drop_index("ix_subscriber_key_subscriber_id_kind_domain_key")
 
     op.drop_table("subscriber_key")
     op.drop_table("preference")
