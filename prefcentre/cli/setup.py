@@ -28,7 +28,7 @@ def init(*, as_json: JsonOption = False) -> None:
         else "All keys are set already; none was changed.",
         _DATABASE[done.database],
     ]
-    if done.settings.smtp_url is None:
+    if not done.settings.has_mail_server:
         lines.append(
             "Next: set PREFCENTRE_SMTP_URL and PREFCENTRE_PUBLIC_URL, then run “prefcentre doctor”."
         )

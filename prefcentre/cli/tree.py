@@ -18,6 +18,7 @@ _HOMES = {
     "consents": ("consents", "app"),
     "suppressions": ("suppressions", "app"),
     "campaigns": ("campaigns", "app"),
+    "limits": ("limits", "app"),
 }
 
 

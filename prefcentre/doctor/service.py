@@ -19,7 +19,7 @@ from prefcentre.doctor.rules import Check, Level
 from prefcentre.doctor.world import RealWorld, World
 from prefcentre.errors import InvalidAddress, PrefcentreError, SettingsError, Unavailable
 from prefcentre.migrations import runner
-from prefcentre.settings import SECRETS_FILE, Settings, is_loopback
+from prefcentre.settings import SECRETS_FILE, Settings, SmtpServer, is_loopback
 
 __all__ = [
     "Check",
@@ -51,13 +51,13 @@ def examine(settings: Settings, world: World, clock: Clock | None = None) -> lis
     try:
         with open_context(settings, clock) as context:
             database = list(_database(context))
-            checks += [*database, *_mail_server(settings, world)]
+            checks += [*database, *_mail_servers(settings, world)]
             # What DNS says is kept in the database, so there is no point without one.
             if is_healthy(database):
                 checks += _sender_domains(context, world, keys)
     except PrefcentreError as error:
         checks.append(Check("database", Level.ERROR, str(error)))
-        checks += _mail_server(settings, world)
+        checks += _mail_servers(settings, world)
     checks += _public_address(settings, world)
     checks += _disk(settings, world)
     return checks
@@ -150,33 +150,42 @@ def _database(context: Context) -> Iterator[Check]:
         yield Check("database", Level.OK, "The tables are current, whole and can be written to.")
 
 
-def _mail_server(settings: Settings, world: World) -> Iterator[Check]:
+def _mail_servers(settings: Settings, world: World) -> Iterator[Check]:
     try:
-        server = settings.smtp
-        facts = world.smtp(server)
+        accounts = settings.accounts
     except SettingsError as error:
         yield Check("smtp", Level.ERROR, str(error))
         return
+    for account in accounts:
+        # The one of `smtp_url` has no name that anybody gave it.
+        name = f"smtp {account.name}" if settings.smtp_accounts else "smtp"
+        yield from _mail_server(account.server, name, world)
+
+
+def _mail_server(server: SmtpServer, name: str, world: World) -> Iterator[Check]:
+    place = f"{server.host}:{server.port}"
+    try:
+        facts = world.smtp(server)
     except Unavailable as error:
         yield Check(
-            "smtp",
+            name,
             Level.ERROR,
-            f"The mail server at {settings.smtp.host}:{settings.smtp.port} can't be used: {error}. "
-            "Check PREFCENTRE_SMTP_URL.",
+            f"The mail server at {place} can't be used: {error}. "
+            "Check PREFCENTRE_SMTP_URL or PREFCENTRE_SMTP_ACCOUNTS.",
         )
         return
     how = f"with {facts.tls}" if facts.tls else "without TLS"
-    yield Check("smtp", Level.OK, f"{server.host}:{server.port} answers {how}.")
+    yield Check(name, Level.OK, f"{place} answers {how}.")
     if facts.tls is None and not server.is_loopback:
         yield Check(
-            "smtp",
+            name,
             Level.WARNING,
             "Mail and password cross the network in the clear. Use smtp+starttls://.",
         )
     for extension, cost in _WANTED_EXTENSIONS.items():
         if extension not in facts.extensions:
             yield Check(
-                "smtp",
+                name,
                 Level.WARNING,
                 f"The mail server does not offer {extension.upper()}: {cost}.",
             )
@@ -311,7 +320,7 @@ def _dmarc(domain: str, world: World) -> rules.Verdict:
 
 def _in_words(domain: str, found: dict[str, rules.Verdict], settings: Settings) -> Iterator[Check]:
     # A mail server on this machine is a test or a relay that we can't see behind, so DNS only warns (design §12).
-    is_local = settings.smtp_url is None or settings.smtp.is_loopback
+    is_local = settings.keeps_mail_here
     for kind, verdict in found.items():
         name = f"{kind} {domain}"
         if not verdict.good:
@@ -337,7 +346,7 @@ def _reachable(domain: str, world: World) -> Iterator[Check]:
 
 
 def _public_address(settings: Settings, world: World) -> Iterator[Check]:
-    is_local = settings.smtp_url is None or settings.smtp.is_loopback
+    is_local = settings.keeps_mail_here
     if is_loopback(urlsplit(settings.public_url).hostname or "") and not is_local:
         yield Check(
             "public address",

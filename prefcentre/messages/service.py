@@ -102,7 +102,7 @@ def preflight(
 
 def _about_sending(session: Session, context: Context, source: CampaignSource) -> list[Finding]:
     settings = context.settings
-    loopback = settings.smtp_url is None or settings.smtp.is_loopback
+    loopback = settings.keeps_mail_here
     domain = addresses.parse(source.sender_email).domain
     known = campaigns.sender_domain(session, domain)
     public = is_loopback(urlsplit(settings.public_url).hostname or "")
@@ -116,7 +116,7 @@ def _about_sending(session: Session, context: Context, source: CampaignSource) -
         ),
         *(
             ()
-            if settings.smtp_url
+            if settings.has_mail_server
             else (rules.warning("smtp", "No mail server is set: PREFCENTRE_SMTP_URL."),)
         ),
     ]

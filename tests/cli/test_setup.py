@@ -94,6 +94,15 @@ def test_what_comes_next_is_said_to_people(new_home: Path) -> None:
     assert "PREFCENTRE_SMTP_URL" in said
 
 
+def test_who_has_several_mail_servers_need_not_name_one(
+    new_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(
+        "PREFCENTRE_SMTP_ACCOUNTS", '[{"name": "main", "url": "smtps://mail.example.com"}]'
+    )
+    assert "PREFCENTRE_SMTP_URL" not in run_here("init").ok().stdout
+
+
 @pytest.mark.parametrize("command", ["run", "web", "worker"])
 def test_nothing_runs_before_it(command: str, new_home: Path) -> None:
     found = run_here(command)

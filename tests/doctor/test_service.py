@@ -1,3 +1,4 @@
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -214,6 +215,36 @@ def test_a_mail_server_that_does_not_answer_is_an_error(remote: Settings) -> Non
     found = the_one(remote, PaperWorld(silent=frozenset({"smtp"})), "smtp")
     assert found.level is Level.ERROR
     assert "PREFCENTRE_SMTP_URL" in found.message
+
+
+@pytest.fixture
+def several(remote: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """An installation with two mail servers, one of them on this machine."""
+    monkeypatch.delenv("PREFCENTRE_SMTP_URL")
+    accounts = [
+        {"name": "near", "url": "smtp://127.0.0.1:25"},
+        {"name": "far", "url": "smtp+starttls://relay.example.com"},
+    ]
+    monkeypatch.setenv("PREFCENTRE_SMTP_ACCOUNTS", json.dumps(accounts))
+    return configuration.load()
+
+
+def test_each_of_several_mail_servers_is_looked_at(several: Settings) -> None:
+    found = examine(several, PaperWorld(), "smtp")
+    assert [(check.name, check.message.split()[0]) for check in found] == [
+        ("smtp near", "127.0.0.1:25"),
+        ("smtp far", "relay.example.com:587"),
+    ]
+    silent = examine(several, PaperWorld(silent=frozenset({"smtp"})), "smtp")
+    assert [check.level for check in silent] == [Level.ERROR, Level.ERROR]
+
+
+@pytest.mark.parametrize("kind", ["spf", "public"])
+def test_one_mail_server_elsewhere_is_enough_for_the_world_outside_to_count(
+    kind: str, several: Settings
+) -> None:
+    world = PaperWorld(texts={}, status=404)
+    assert the_one(several, world, kind).level is Level.ERROR
 
 
 def test_no_mail_server_at_all_is_an_error(

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from prefcentre.accounts import SmtpAccount
 from prefcentre.campaigns import service as campaigns
 from prefcentre.context import Context
 from prefcentre.messages import service as messages
@@ -59,6 +60,31 @@ def test_a_brand_without_an_address_can_not_send(context: Context, cast: Cast) -
     assert [finding.name for finding in found(bare) if finding.level is Level.ERROR] == [
         "postal_address"
     ]
+
+
+def with_servers(context: Context, *urls: str) -> Context:
+    accounts = tuple(
+        SmtpAccount.model_validate({"name": f"no-{number}", "url": url})
+        for number, url in enumerate(urls)
+    )
+    changes = {"smtp_url": None, "smtp_accounts": accounts}
+    return replace(context, settings=context.settings.model_copy(update=changes))
+
+
+def test_one_of_several_mail_servers_elsewhere_is_enough_for_the_domain_to_count(
+    context: Context, cast: Cast
+) -> None:
+    near, far = "smtp://127.0.0.1", "smtps://mail.example.com"
+    assert [(one.level, one.name) for one in found(with_servers(context, near, near))] == [
+        (Level.WARNING, "sender_domain")
+    ]
+    assert [(one.level, one.name) for one in found(with_servers(context, near, far))] == [
+        (Level.ERROR, "sender_domain")
+    ]
+
+
+def test_no_mail_server_at_all_is_warned_of(context: Context, cast: Cast) -> None:
+    assert "smtp" in [finding.name for finding in found(with_servers(context))]
 
 
 def test_a_frame_without_unsubscribe_link_is_refused(context: Context, cast: Cast) -> None:
