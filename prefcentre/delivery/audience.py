@@ -15,7 +15,7 @@ from prefcentre import failpoints
 from prefcentre.campaigns import service as campaigns
 from prefcentre.campaigns.service import CampaignState
 from prefcentre.context import Context
-from prefcentre.delivery import audience_queries, rules
+from prefcentre.delivery import audience_queries, queries, rules
 from prefcentre.delivery.facts import Question
 from prefcentre.delivery.ledger import question_of
 from prefcentre.failpoints import Failpoint
@@ -101,6 +101,7 @@ def write_part(session: Session, context: Context, campaign_id: int, part: Part 
     elif campaign.prepared_up_to >= campaign.prepare_until:
         size = audience_queries.audience_size(session, campaign_id)
         campaigns.mark_sending(session, campaign_id, audience=size)
+        queries.refresh_statistics(session)
         return False
     elif part is not None:
         _write(session, question_of(session, context, campaign), part)

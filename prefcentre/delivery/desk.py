@@ -34,6 +34,8 @@ _SHARE_SLACK = 10
 PARKED_SECONDS = 3.0
 _SHORTEST_WAIT = timedelta(seconds=5)
 _ACCOUNT_FAULT_SECONDS = 60.0
+# No other message would fare better; of other refusals it may be one campaign's sender that is not liked.
+_PLAIN_FAULTS = frozenset({replies.ReplyKind.LOGIN, replies.ReplyKind.QUOTA})
 _STAGES = {
     Stage.MAIL: replies.Stage.MAIL,
     Stage.RCPT: replies.Stage.RCPT,
@@ -403,7 +405,8 @@ class Desk:
         self.lessons.refused(pool.scope, domain, outcome, reply.text)
         if outcome.account_fault:
             pause = outcome.pause.total_seconds() if outcome.pause else _ACCOUNT_FAULT_SECONDS
-            pool.trip(f"the server said {reply.code} {reply.text}", pause)
+            is_plain = outcome.kind in _PLAIN_FAULTS
+            pool.fault(f"the server said {reply.code} {reply.text}", pause, is_plain=is_plain)
         return outcome
 
     def _domain_scope(self, job: Job) -> str:

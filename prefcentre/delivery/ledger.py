@@ -75,6 +75,17 @@ class Result:
     wait: timedelta | None = None
     dead_address: bool = False
 
+    @property
+    def is_evidence(self) -> bool:
+        """Whether it settles what became of a row that was thought unknown meanwhile.
+
+        A late "later" does not: nobody would come back to the row when its campaign has ended.
+        """
+        return self.before is DeliveryState.HANDING_OFF and self.state in _SETTLED
+
+
+_SETTLED = frozenset({DeliveryState.ACCEPTED, DeliveryState.FAILED, DeliveryState.UNKNOWN})
+
 
 def sign_in(session: Session, context: Context) -> int:
     """Enter this process as a worker; returns its id, which no other process ever had."""
@@ -384,7 +395,7 @@ def _change(result: Result, worker_id: int, now: datetime) -> dict[str, Any]:
         "b_campaign": result.campaign_id,
         "b_id": result.id,
         "b_before": before.value,
-        "b_or": _OR_UNKNOWN if before is DeliveryState.HANDING_OFF else before.value,
+        "b_or": _OR_UNKNOWN if result.is_evidence else before.value,
         "b_state": result.state.value,
         "b_reason": result.reason.value if result.reason else None,
         "b_not_before": now + result.wait if result.wait else None,

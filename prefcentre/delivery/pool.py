@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 QUIET_CONNECTION_SECONDS = 15.0
 RETRY_SECONDS, MAX_BACKOFF_SECONDS = 1.0, 30.0
 _LATELY_SECONDS = 60.0
+_FAULTS_IN_A_ROW = 3
 
 log = structlog.get_logger()
 
@@ -77,6 +78,7 @@ class Pool:
         # For the desk: how much it has had by its weight, and whether it counted among those who take.
         self.taken, self.is_present = 0.0, False
         self._accepted_at: float | None = None
+        self._faults = 0
 
     @property
     def is_open(self) -> bool:
@@ -104,6 +106,14 @@ class Pool:
     def accepted(self) -> None:
         """The server has taken a message."""
         self._accepted_at = self._loop.time()
+        self._faults = 0
+
+    def fault(self, why: str, seconds: float, *, is_plain: bool) -> None:
+        """The server refused us, and not a message; when that is plain, or comes again and again, we stay away."""
+        self._faults += 1
+        if is_plain or self._faults >= _FAULTS_IN_A_ROW:
+            self._faults = 0
+            self.trip(why, seconds)
 
     def wake(self) -> None:
         """There may be work: give it to connections that rest, and open more when that is not enough."""

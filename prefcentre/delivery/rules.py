@@ -164,8 +164,6 @@ TRANSITIONS: dict[str, frozenset[str]] = {
             # as delivered.
             "accepted",
             "failed",
-            "deferred",
-            "expired",
             # A person who sends it again, and knows that it may be the second one.
             "pending",
         }

@@ -317,6 +317,20 @@ def test_an_answer_that_comes_late_is_still_evidence(
     assert outcomes(any_context) == {"accepted": 1}
 
 
+def test_a_late_word_to_come_again_leaves_it_unknown(
+    any_context: Context, spring: Campaign, worker: int, clock: FrozenClock
+) -> None:
+    """Its campaign may have ended, and then nobody would ever come back to it."""
+    claimed = claim(any_context, worker, spring)
+    gate(any_context, worker, claimed)
+    clock.advance(seconds=ledger.LEASE.total_seconds())
+    with any_context.db.writing() as session:
+        ledger.recover(session, any_context)
+    later = result(claimed[0], DeliveryState.DEFERRED, code=451, wait=timedelta(minutes=15))
+    record(any_context, worker, later)
+    assert outcomes(any_context) == {"unknown": 1}
+
+
 def test_a_process_of_this_machine_that_is_gone_is_dead_at_once(
     any_context: Context, spring: Campaign, worker: int
 ) -> None:

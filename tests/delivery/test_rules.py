@@ -149,7 +149,7 @@ ALLOWED = {
     ("handing_off", "accepted"), ("handing_off", "failed"), ("handing_off", "deferred"), ("handing_off", "expired"),
     ("handing_off", "unknown"), ("handing_off", "pending"),
     ("deferred", "pending"), ("deferred", "expired"), ("deferred", "cancelled"),
-    ("unknown", "accepted"), ("unknown", "failed"), ("unknown", "deferred"), ("unknown", "expired"), ("unknown", "pending"),
+    ("unknown", "accepted"), ("unknown", "failed"), ("unknown", "pending"),
 }  # fmt: skip
 
 
