@@ -5,6 +5,8 @@ What was measured is printed as JSON on standard output; progress and tables go 
 
 import argparse
 import json
+import signal
+import sys
 from collections.abc import Callable
 from dataclasses import fields
 from typing import Any, get_args
@@ -129,6 +131,8 @@ _KINDS: dict[
 
 
 def main() -> None:
+    # As with Ctrl-C, everything that was started is ended and all folders are removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     commands = parser.add_subparsers(dest="what")
     for name, (_, add) in _KINDS.items():

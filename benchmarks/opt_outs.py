@@ -16,8 +16,8 @@ from typing import Any
 
 from benchmarks import machine, ours
 from benchmarks.home import Home, address_of
-from benchmarks.ours import Bench, Way
-from benchmarks.sinks import Sink, listening
+from benchmarks.ours import Bench, Patience, Way
+from benchmarks.sinks import listening
 from prefcentre.campaigns.service import CampaignState
 from prefcentre.tokens import LinkToken, TokenKind
 
@@ -65,7 +65,8 @@ def measure(people: int, rate: float, hands: int, database: str) -> dict[str, An
         ours.wait_until_ready(home, worker, 1)
         home.start_campaign(_SLUG, "plain")
         leaving = _Leaving(_links(home))
-        seconds = _send_while_they_leave(bench, sink, leaving, rate / hands, hands)
+        patience = ours.Patience(sink, worker)
+        seconds = _send_while_they_leave(bench, patience, leaving, rate / hands, hands)
         costs = {"sender": worker.end(), "web": web.end()}
         outcomes = home.outcomes(_SLUG)
         came = {recipient: at for at, recipient in sink.end()}
@@ -93,10 +94,10 @@ def _links(home: Home) -> dict[int, str]:
 
 
 def _send_while_they_leave(
-    bench: Bench, sink: Sink, leaving: _Leaving, rate: float, hands: int
+    bench: Bench, patience: Patience, leaving: _Leaving, rate: float, hands: int
 ) -> float:
     """Gives how long the sending took."""
-    while not sink.count():
+    while not patience.count():
         time.sleep(_LOOK_SECONDS)
     began = time.monotonic()
     ask_at = ended = began
@@ -104,13 +105,16 @@ def _send_while_they_leave(
         futures = [
             pool.submit(_leave, bench.home.web_port, leaving, 1 / rate) for _ in range(hands)
         ]
-        while not leaving.is_over:
-            if (count := sink.count()) > leaving.place:
-                leaving.place, ended = count, time.monotonic()
-            if time.monotonic() > ask_at:
-                leaving.is_over = bench.home.campaign(_SLUG).state == CampaignState.FINISHED
-                ask_at = time.monotonic() + _ASK_SECONDS
-            time.sleep(_LOOK_SECONDS)
+        try:
+            while not leaving.is_over:
+                if (count := patience.count()) > leaving.place:
+                    leaving.place, ended = count, time.monotonic()
+                if time.monotonic() > ask_at:
+                    leaving.is_over = bench.home.campaign(_SLUG).state == CampaignState.FINISHED
+                    ask_at = time.monotonic() + _ASK_SECONDS
+                time.sleep(_LOOK_SECONDS)
+        finally:
+            leaving.is_over = True
         for future in futures:
             future.result()
     return ended - began

@@ -165,17 +165,29 @@ def _mark(bench: Bench, worker: Running) -> _Mark:
     return _Mark(time.monotonic(), worker.cpu_seconds(), bench.database_cpu())
 
 
+class Patience:
+    """Counts what comes, and raises AssertionError when nothing has come for a long time or the worker is gone."""
+
+    def __init__(self, sink: Sink, worker: Running) -> None:
+        self._sink, self._worker = sink, worker
+        self._count, self._deadline = -1, 0.0
+
+    def count(self) -> int:
+        """How many messages the mail server has got."""
+        if (count := self._sink.count()) > self._count:
+            self._count, self._deadline = count, time.monotonic() + _STUCK_SECONDS
+        assert self._worker.is_alive, "The worker has ended by itself."
+        assert time.monotonic() < self._deadline, f"Nothing has come for {_STUCK_SECONDS} s."
+        return count
+
+
 def _wait_for(
     sink: Sink, worker: Running, messages: int, meanwhile: Callable[[], None] = lambda: None
 ) -> None:
-    count, deadline = sink.count(), time.monotonic() + _STUCK_SECONDS
-    while count < messages:
+    patience = Patience(sink, worker)
+    while patience.count() < messages:
         meanwhile()
         time.sleep(_LOOK_SECONDS)
-        if (now := sink.count()) > count:
-            count, deadline = now, time.monotonic() + _STUCK_SECONDS
-        assert worker.is_alive, "The worker has ended by itself."
-        assert time.monotonic() < deadline, f"Nothing has come for {_STUCK_SECONDS} s."
 
 
 def _finished(home: Home, slug: str, messages: int) -> float:

@@ -146,16 +146,27 @@ def measure(steps: dict[str, Sequence[str]]) -> dict[str, Any]:
     for name, arguments in steps.items():
         started = time.monotonic()
         sys.stderr.write(f"\n{name}: python -m benchmarks {' '.join(arguments)}\n")
-        command = [sys.executable, "-m", "benchmarks", *arguments]
-        done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
-        if done.returncode == 0:
-            results[name] = json.loads(done.stdout)[arguments[0]]
-        sys.stderr.write(
-            f"  {'done' if done.returncode == 0 else 'FAILED'} after {time.monotonic() - started:.0f} s\n"
-        )
+        found = _answer(arguments)
+        if found is not None:
+            results[name] = found[arguments[0]]
+        word = "FAILED" if found is None else "done"
+        sys.stderr.write(f"  {word} after {time.monotonic() - started:.0f} s\n")
     verdicts = judge(results)
     _print(verdicts)
     return {**results, "figures": verdicts}
+
+
+def _answer(arguments: Sequence[str]) -> Results | None:
+    """What one benchmark found, or None when it failed; what went wrong is on standard error by then."""
+    command = [sys.executable, "-m", "benchmarks", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        try:
+            output, _ = process.communicate()
+        finally:
+            # Asked to end and not killed, so that it can end what it has started itself.
+            process.terminate()
+    found: Results | None = json.loads(output) if process.returncode == 0 else None
+    return found
 
 
 def judge(results: Results) -> list[dict[str, Any]]:
