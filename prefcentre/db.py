@@ -160,8 +160,8 @@ class LastingWriter:
             return connection
         # Its few statements are the same all the time, and planning one takes ten times as long as running it. The
         # connection does not go back to the pool, where others would find it with our habits.
-        connection.detach()
         cast("Any", connection.connection.driver_connection).prepare_threshold = 0
+        connection.detach()
         connection.exec_driver_sql("SET plan_cache_mode = force_generic_plan")
         connection.commit()
         return connection
