@@ -54,8 +54,8 @@ _ENDS: dict[Stage, str] = {
     Stage.EHLO: "AAAAAAAA+AAA",
     Stage.STARTTLS: "AAAAAAAA+AAA",
     Stage.AUTH: "AAAAAAAA+AAA",
-    # A 5xx to MAIL FROM refuses us and not the recipient.
-    Stage.MAIL: "DDAAAAAA+A+A",
+    # A 5xx to MAIL FROM refuses us and not the recipient: the account rests, and its messages go out later or elsewhere.
+    Stage.MAIL: "DAAAAAAA+A+A",
     Stage.RCPT: "DFDDDDDD+D+D",
     # A 2xx to DATA invites nobody to send anything, and accepts nothing.
     Stage.DATA: "DFDDDDDD+DDD",
@@ -115,6 +115,9 @@ _AT_STARTTLS: dict[Trouble, str] = {
 _AT_AUTH: dict[Trouble, str] = {
     Trouble.ODD_SUCCESS: "answers with 250 and takes nobody for logged in",
 }
+_AT_MAIL: dict[Trouble, str] = {
+    Trouble.REFUSED: "refuses the sender's address",
+}
 _AT_DATA: dict[Trouble, str] = {
     Trouble.ODD_SUCCESS: "answers with 250 instead of 354 and waits for a command",
 }
@@ -155,6 +158,7 @@ _OWN_WAYS: dict[Stage, dict[Trouble, str]] = {
     Stage.BANNER: _AT_BANNER,
     Stage.STARTTLS: _AT_STARTTLS,
     Stage.AUTH: _AT_AUTH,
+    Stage.MAIL: _AT_MAIL,
     Stage.DATA: _AT_DATA,
     Stage.BODY: _AT_BODY,
     Stage.DOT: _AT_DOT,

@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from cryptography.fernet import Fernet
-from sqlmodel import select
+from sqlmodel import col, select
 
 from prefcentre.clock import Clock
 from prefcentre.context import Context, open_context
+from prefcentre.delivery import desk
 from prefcentre.delivery import service as delivery
 from prefcentre.delivery.service import Delivery, DeliveryState
 from prefcentre.delivery.transports.smtp import Timeouts
@@ -131,8 +132,7 @@ def rows(context: Context) -> dict[str, Row]:
     with context.db.reading() as session:
         found = session.execute(
             select(Subscriber.email, Delivery.state, Delivery.attempts).join(
-                Subscriber,
-                sa.true() & (Subscriber.id == Delivery.subscriber_id),
+                Subscriber, col(Subscriber.id) == Delivery.subscriber_id
             )
         )
         return {email: Row(DeliveryState(state), attempts) for email, state, attempts in found}
@@ -154,7 +154,7 @@ async def sending(
             await worker
 
 
-async def eventually(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+async def eventually(condition: Callable[[], bool], seconds: float = 30.0) -> None:
     """Wait until something is so. Raises TimeoutError."""
     async with asyncio.timeout(seconds):
         # What is waited for is in a database or in another thread, which set no event of this loop.
@@ -180,6 +180,11 @@ def slow_gate(context: Context) -> None:
                 "WHEN NEW.state = 'handing_off' BEGIN SELECT pause(); END"
             )
         )
+
+
+def short_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let an account that was refused rest for a second instead of a minute."""
+    monkeypatch.setattr(desk, "_ACCOUNT_FAULT_SECONDS", 1.0)
 
 
 def pausing_databases(monkeypatch: pytest.MonkeyPatch) -> None:

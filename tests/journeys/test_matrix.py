@@ -122,6 +122,7 @@ async def problems_of(stage: Stage, prepared: Context, home: Path, *, pipelining
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SSL_CERT_FILE", str(trusted))
         cells.pausing_databases(patch)
+        cells.short_rests(patch)
         found = await asyncio.gather(
             *(
                 play(
