@@ -11,7 +11,17 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import Any, get_args
 
-from benchmarks import audience, compose, dkim, growth, import_people, opt_outs, send, summary
+from benchmarks import (
+    audience,
+    compose,
+    dkim,
+    faults,
+    growth,
+    import_people,
+    opt_outs,
+    send,
+    summary,
+)
 from benchmarks.keys import Dkim
 from benchmarks.letters import Kind
 from benchmarks.ours import Way
@@ -104,6 +114,16 @@ def _add_audience(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--database", choices=["sqlite", "postgres"], default="sqlite")
 
 
+def _faults(options: Options) -> dict[str, Any]:
+    return faults.measure(options.people, options.rounds, options.database)
+
+
+def _add_faults(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--people", type=int, default=20_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--database", choices=["sqlite", "postgres"], default="sqlite")
+
+
 def _add_import(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--database-url", help="another database than SQLite")
@@ -122,6 +142,7 @@ _KINDS: dict[
     "ways": (_ways, _add_ways),
     "growth": (_growth, _add_growth),
     "opt-outs": (_opt_outs, _add_opt_outs),
+    "faults": (_faults, _add_faults),
     "audience": (_audience, _add_audience),
     "import": (
         lambda options: import_people.measure(options.rows, options.database_url),

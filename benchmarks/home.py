@@ -32,6 +32,7 @@ from prefcentre.subscribers import identities, rules
 from prefcentre.subscribers.models import Subscriber, SubscriberKey
 from prefcentre.testing import RecordingSmtpServer
 
+DOMAINS = 500
 _CHUNK = 50_000
 _WEB_SECONDS = 30
 _NAMES = ("Ada", "Ben", "Cleo", "Dan", "Zoë", "Ивана", "Αθηνά", "José")
@@ -42,7 +43,7 @@ _SINCE = "2026-01-05 09:00:00.000000"
 
 def address_of(number: int) -> str:
     """The address of one of the made-up people."""
-    return f"person{number}@mail{number % 500}.example.org"
+    return f"person{number}@mail{number % DOMAINS}.example.org"
 
 
 @dataclass(frozen=True)

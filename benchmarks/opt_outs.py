@@ -55,7 +55,7 @@ def measure(people: int, rate: float, hands: int, database: str) -> dict[str, An
     """Send a campaign while so many people a second leave, from so many connections."""
     with ours.prepared(people, database) as bench, ExitStack() as stack:
         home = bench.home
-        log = stack.enter_context((home.folder / "opt-outs.log").open("wb"))
+        log = stack.enter_context(ours.shown_on_failure(home.folder / "opt-outs.log"))
         sink = stack.enter_context(listening("fast", home.smtp_port, logging=True))
         web = stack.enter_context(
             machine.running(home.command("web"), errors=log, environment=home.environment)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO
 
 from benchmarks import keys, postgres, profiling
@@ -96,23 +97,20 @@ def send(
     """
     home, log = bench.home, bench.home.folder / f"{slug}.log"
     with ExitStack() as stack:
+        errors = stack.enter_context(shown_on_failure(log))
         sink = stack.enter_context(listening(way.sink, home.smtp_port))
-        worker = stack.enter_context(worker_of(home, way, stack.enter_context(log.open("wb"))))
-        try:
-            wait_until_ready(home, worker, way.processes)
-            ready = _mark(bench, worker)
-            home.start_campaign(slug, way.template)
-            started = time.monotonic()
-            _wait_for(sink, worker, 1)
-            first = _mark(bench, worker)
-            _wait_for(sink, worker, messages, meanwhile)
-            last = _mark(bench, worker)
-            finished = _finished(home, slug, messages)
-            database_cpu = bench.database_cpu() - first.database_cpu
-            cost = worker.end()
-        except BaseException:
-            sys.stderr.write(log.read_text()[-_LOG_TAIL:])
-            raise
+        worker = stack.enter_context(worker_of(home, way, errors))
+        wait_until_ready(home, worker, way.processes)
+        ready = _mark(bench, worker)
+        home.start_campaign(slug, way.template)
+        started = time.monotonic()
+        wait_for(sink, worker, 1)
+        first = _mark(bench, worker)
+        wait_for(sink, worker, messages, meanwhile)
+        last = _mark(bench, worker)
+        finished = _finished(home, slug, messages)
+        database_cpu = bench.database_cpu() - first.database_cpu
+        cost = worker.end()
         _check_books(home, slug, messages, sink.count())
         # Everything after the first message counts, the last results and the end of the program too.
         run = Run(sink.count(), last.at - first.at, cost.cpu_seconds - first.cpu, cost.peak_mib)
@@ -128,6 +126,17 @@ def send(
         end_seconds=finished - last.at,
         database_cpu=database_cpu,
     )
+
+
+@contextmanager
+def shown_on_failure(log: Path) -> Iterator[IO[bytes]]:
+    """A file for what processes say, of which the end is shown when something goes wrong."""
+    try:
+        with log.open("wb") as file:
+            yield file
+    except BaseException:
+        sys.stderr.write(log.read_text()[-_LOG_TAIL:])
+        raise
 
 
 def worker_of(home: Home, way: Way, errors: IO[bytes]) -> AbstractContextManager[Running]:
@@ -181,9 +190,10 @@ class Patience:
         return count
 
 
-def _wait_for(
+def wait_for(
     sink: Sink, worker: Running, messages: int, meanwhile: Callable[[], None] = lambda: None
 ) -> None:
+    """Wait until so many messages have come; ``meanwhile`` is called every few milliseconds."""
     patience = Patience(sink, worker)
     while patience.count() < messages:
         meanwhile()

@@ -63,11 +63,11 @@ def listening(kind: SinkKind, port: int, *, logging: bool = False) -> Iterator[S
                 *filter(None, [log]),
             ]
             with running(command) as process:
-                _wait_until_up(port)
+                wait_until_up(port)
                 yield Sink(port, process, lambda: fast_sink.read_count(path), log)
             return
         with path.open("wb") as output, running(_smtp_sink(port), output=output) as process:
-            _wait_until_up(port)
+            wait_until_up(port)
             yield Sink(port, process, lambda: _last_count(path))
 
 
@@ -91,7 +91,8 @@ def _last_count(path: Path) -> int:
     return int(found[-1]) if found else 0
 
 
-def _wait_until_up(port: int) -> None:
+def wait_until_up(port: int) -> None:
+    """Wait until something listens there. Raises OSError when that takes too long."""
     deadline = time.monotonic() + 10
     while True:
         try:

@@ -39,3 +39,10 @@ def test_a_part_of_a_larger_campaign_is_measured() -> None:
     assert found["sizes"]["40"]["messages"] == 40
     # It goes on a little while it is told to stop.
     assert 40 <= found["sizes"]["120"]["messages"] <= 120
+
+
+@pytest.mark.full
+def test_some_misbehave_and_all_others_get_their_mail_once() -> None:
+    found = measured("faults", "--people", 500, "--rounds", 1)
+    assert found["healthy"] == 475
+    assert found["healthy_rate_kept"]["median"] > 0
