@@ -159,11 +159,14 @@ def main() -> None:
     for name, (_, add) in _KINDS.items():
         add(commands.add_parser(name))
     wanted = parser.parse_args()
+    results: dict[str, Any]
     if wanted.what:
         results = {wanted.what: _KINDS[wanted.what][0](wanted)}
     else:
         results = summary.measure(summary.STEPS)
     print(json.dumps(results, indent=2))
+    if not wanted.what:
+        summary.show(results["figures"])
 
 
 if __name__ == "__main__":

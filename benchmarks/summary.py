@@ -27,6 +27,7 @@ STEPS: dict[str, Sequence[str]] = {
     "opt-outs on postgres": ("opt-outs", "--people", "30000", "--database", "postgres"),
     "faults": ("faults",),
     "audience": ("audience",),
+    "audience on postgres": ("audience", "--database", "postgres"),
     "import": ("import", "--rows", "300000"),
 }
 
@@ -51,12 +52,26 @@ class Figure:
         return value >= self.bound if self.at_least else value <= self.bound
 
 
+def _found(*path: str) -> Callable[[Results], float]:
+    """What stands at this place of the results."""
+
+    def value(results: Results) -> float:
+        found: Any = results
+        for name in path:
+            found = found[name]
+        return float(found)
+
+    return value
+
+
 def _ratio(step: str, way: str, other: str) -> Callable[[Results], float]:
-    return lambda found: float(found[step]["ratios"][way][other]["median"])
+    return _found(step, "ratios", way, other, "median")
 
 
-def _program(way: str, name: str) -> Callable[[Results], float]:
-    return lambda found: float(found["ways"]["programs"][way][name])
+def _largest_sender(results: Results) -> float:
+    ways, growth = results["ways"], results["growth"]
+    sending = [ways["programs"][way]["peak_mib"] for way in ways["plan"]["ways"]]
+    return float(max(*sending, *(size["peak_mib"] for size in growth["sizes"].values())))
 
 
 FIGURES = (
@@ -65,7 +80,7 @@ FIGURES = (
     Figure(
         "one process, CPU seconds for 1,000",
         0.20,
-        _program("one", "cpu_seconds_per_1000"),
+        _found("ways", "programs", "one", "cpu_seconds_per_1000"),
         at_least=False,
     ),
     Figure(
@@ -90,50 +105,58 @@ FIGURES = (
     Figure(
         "memory of a sender, largest of all runs",
         150,
-        lambda found: max(
-            *(found["ways"]["programs"][way]["peak_mib"] for way in found["ways"]["plan"]["ways"]),
-            *(size["peak_mib"] for size in found["growth"]["sizes"].values()),
-        ),
+        _largest_sender,
         at_least=False,
         unit=" MiB",
     ),
     Figure(
         "time per message at 1,000,000, of 10,000",
         1.15,
-        lambda found: float(found["growth"]["against_smallest"]["1000000"]["time"]["median"]),
+        _found("growth", "against_smallest", "1000000", "time", "median"),
         at_least=False,
         unit=" ×",
     ),
     *(
-        Figure(f"{what} after an answered opt-out, {name}", bound, value, at_least=False, unit=unit)
+        Figure(f"{what}, {name}", bound, value, at_least=False, unit=unit)
         for name, step in (("SQLite", "opt-outs"), ("PostgreSQL", "opt-outs on postgres"))
         for what, bound, unit, value in (
-            ("messages", 0, "", lambda found, step=step: found[step]["messages_after_the_answer"]),
-            ("p99", 100, " ms", lambda found, step=step: found[step]["answer_ms"]["p99"]),
+            (
+                "messages after an answered opt-out",
+                0,
+                "",
+                _found(step, "messages_after_the_answer"),
+            ),
+            ("answer to an opt-out, p99", 100, " ms", _found(step, "answer_ms", "p99")),
         )
     ),
     Figure(
         "rate of the healthy with 5 % misbehaving",
         0.95,
-        lambda found: float(found["faults"]["healthy_rate_kept"]["median"]),
+        _found("faults", "healthy_rate_kept", "median"),
         unit=" ×",
     ),
-    Figure(
-        "audience of 1,000,000 against 1,000,000 entries",
-        10,
-        lambda found: float(found["audience"]["first"]["seconds"]),
-        at_least=False,
-        unit=" s",
+    *(
+        Figure(
+            f"audience of 1,000,000 against 1,000,000 entries, {name}",
+            bound,
+            _found(step, "first", "seconds"),
+            at_least=False,
+            unit=" s",
+        )
+        for name, bound, step in (
+            ("SQLite", 10, "audience"),
+            ("PostgreSQL", 20, "audience on postgres"),
+        )
     ),
     Figure(
         "import, rows a second",
         15_000,
-        lambda found: float(found["import"]["first"]["rows_per_second"]),
+        _found("import", "first", "rows_per_second"),
     ),
     Figure(
         "import, memory",
         200,
-        lambda found: float(found["import"]["first"]["peak_mib"]),
+        _found("import", "first", "peak_mib"),
         at_least=False,
         unit=" MiB",
     ),
@@ -141,7 +164,7 @@ FIGURES = (
 
 
 def measure(steps: dict[str, Sequence[str]]) -> dict[str, Any]:
-    """Run all steps, print which figures are met, and give everything that was found."""
+    """Run all steps, judge the figures, and give everything that was found."""
     results: Results = {}
     for name, arguments in steps.items():
         started = time.monotonic()
@@ -151,9 +174,7 @@ def measure(steps: dict[str, Sequence[str]]) -> dict[str, Any]:
             results[name] = found[arguments[0]]
         word = "FAILED" if found is None else "done"
         sys.stderr.write(f"  {word} after {time.monotonic() - started:.0f} s\n")
-    verdicts = judge(results)
-    _print(verdicts)
-    return {**results, "figures": verdicts}
+    return {**results, "figures": judge(results)}
 
 
 def _answer(arguments: Sequence[str]) -> Results | None:
@@ -183,7 +204,8 @@ def _verdict(figure: Figure, results: Results) -> dict[str, Any]:
     return {"what": figure.what, "aim": figure.aim, "measured": value, "met": met}
 
 
-def _print(verdicts: Sequence[dict[str, Any]]) -> None:
+def show(verdicts: Sequence[dict[str, Any]]) -> None:
+    """Print the figures as a table, on standard error."""
     table = Table(box=None, title="The figures of the design")
     for heading, justify in (
         ("what", "left"),
