@@ -16,6 +16,7 @@ from prefcentre.context import Context, open_context
 from prefcentre.delivery.service import Worker
 from prefcentre.jobs import Clockwork
 from prefcentre.log import start_log
+from prefcentre.metrics import meters
 from prefcentre.settings import Settings
 
 # A sender needs none of what serves pages, and each of many senders would carry it: a sixth of its memory.
@@ -33,11 +34,8 @@ _WEB_STOP_SECONDS = 5
 
 _GRANIAN_LOG = {
     "handlers": {
-        "console": {
-            "formatter": "generic",
-            "class": "logging.StreamHandler",
-            "stream": "ext://sys.stderr",
-        },
+        "console": {"class": "prefcentre.log.Forwarder"},
+        # Addresses of pages are tokens, which nobody may read in a log.
         "access": {"class": "logging.NullHandler"},
     },
 }
@@ -62,7 +60,8 @@ def wsgi(parent: int | None = None, build: "Callable[[Context], Flask]" = create
     if parent is not None:
         die_with(parent)
     settings = configuration.load()
-    start_log(quiet=settings.demo)
+    start_log("web", quiet=settings.demo)
+    meters.keep_in(settings.data_dir)
     return build(_for_life.enter_context(open_context(settings)))
 
 
@@ -91,7 +90,8 @@ def serve_web(settings: Settings, build: "Callable[..., Flask]" = create_app) ->
 
 def run_worker(context: Context, until: Callable[[], bool] | None = None) -> None:
     """Send what is due until SIGTERM or Ctrl-C, or until ``until`` says so; messages at their dot are ended first."""
-    start_log(quiet=context.settings.demo)
+    start_log("worker", quiet=context.settings.demo)
+    meters.keep_in(context.settings.data_dir)
     loop = _event_loop()
     try:
         loop.run_until_complete(_work(context, until))

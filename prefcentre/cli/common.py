@@ -12,6 +12,7 @@ from rich.console import Console
 from prefcentre import settings
 from prefcentre.context import Context, open_context
 from prefcentre.log import start_log
+from prefcentre.metrics import meters
 from prefcentre.migrations import runner
 
 JsonOption = Annotated[
@@ -31,7 +32,8 @@ def opened() -> Iterator[Context]:
     """The context of a command. Raises SettingsError or Unavailable with what to do."""
     found = settings.load()
     # A person at a terminal gets the answer; facts go to whoever collects standard error.
-    start_log(quiet=found.demo or err.is_terminal)
+    start_log("command", quiet=found.demo or err.is_terminal)
+    meters.keep_in(found.data_dir)
     with open_context(found) as context:
         runner.require_current(context.db)
         yield context
