@@ -95,27 +95,31 @@ class Database:
             )
         else:
             self.reader = sa.create_engine(
-                self.url, pool_pre_ping=True, pool_size=10, max_overflow=30
+                self.url,
+                connect_args=_patience(self.url),
+                pool_pre_ping=True,
+                pool_size=10,
+                max_overflow=30,
             )
             self.writer = self.tracker = self.reader
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """A session for looking; what is written in it is thrown away."""
-        with told_plainly(), Session(self.reader) as session:
+        with told_plainly(self.reader), Session(self.reader) as session:
             yield session
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
         """A session for one use case: committed at the end, rolled back when anything is raised."""
-        with told_plainly(), Session(self.writer, expire_on_commit=False) as session:
+        with told_plainly(self.writer), Session(self.writer, expire_on_commit=False) as session:
             yield session
             session.commit()
 
     @contextmanager
     def tracking(self) -> Iterator[Session]:
         """As ``writing``, for the tables of opens and clicks."""
-        with told_plainly(), Session(self.tracker, expire_on_commit=False) as session:
+        with told_plainly(self.tracker), Session(self.tracker, expire_on_commit=False) as session:
             yield session
             session.commit()
 
@@ -139,7 +143,7 @@ class LastingWriter:
     @contextmanager
     def transaction(self) -> Iterator[Session]:
         """A session for one use case: committed at the end, rolled back when anything is raised."""
-        with told_plainly():
+        with told_plainly(self._engine):
             session = self._session
             if session is None:
                 session = Session(self._connect(), expire_on_commit=False)
@@ -163,6 +167,8 @@ class LastingWriter:
         cast("Any", connection.connection.driver_connection).prepare_threshold = 0
         connection.detach()
         connection.exec_driver_sql("SET plan_cache_mode = force_generic_plan")
+        # A process that stands still with people's locks in its hand would keep their opt-outs waiting.
+        connection.exec_driver_sql("SET idle_in_transaction_session_timeout = '10s'")
         connection.commit()
         return connection
 
@@ -175,8 +181,13 @@ class LastingWriter:
 
 def _give_up(session: Session) -> None:
     connection = cast("sa.Connection", session.get_bind())
-    session.close()
-    connection.close()
+    try:
+        session.close()
+    except sa.exc.DBAPIError:
+        # The other end is gone, so there is nobody to take the transaction back.
+        connection.invalidate()
+    finally:
+        connection.close()
 
 
 def tracking_url(url: str) -> str:
@@ -333,30 +344,65 @@ def lock_name(session: Session, name: str) -> None:
         session.execute(sa.text("SELECT pg_advisory_xact_lock(:n)"), {"n": _name_number(name)})
 
 
+def _patience(url: str) -> dict[str, Any]:
+    """What libpq does without being told: wait for minutes or hours for a server whose network is gone."""
+    wanted = {
+        "connect_timeout": 10,
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 20_000,
+    }
+    return {name: value for name, value in wanted.items() if name not in sa.make_url(url).query}
+
+
 @contextmanager
-def told_plainly() -> Iterator[None]:
+def told_plainly(engine: sa.Engine) -> Iterator[None]:
     """Turn a database that can't be used into Unavailable, in words."""
-    # Only what a person can do something about is translated; a mistake of ours keeps its own name.
+    driver = cast("Any", engine.dialect).loaded_dbapi
     try:
         yield
-    except sa.exc.OperationalError as error:
-        text = str(error.orig).strip().splitlines()[0]
-        if "no such table" in text or "does not exist" in text:
-            raise Unavailable(
-                f"The database is not ready ({text}). Run “prefcentre db upgrade”."
-            ) from error
-        raise Unavailable(f"The database does not answer: {text}.") from error
-    except sa.exc.DatabaseError as error:
-        text = str(error.orig)
-        if "malformed" in text or "not a database" in text:
-            raise Unavailable(
-                f"The database file is damaged ({text}). Restore it from a backup."
-            ) from error
-        if "does not exist" in text:
-            raise Unavailable(
-                "The database has no tables yet. Run “prefcentre db upgrade”."
-            ) from error
-        raise
+    # What was given to the driver directly comes back as the driver's own error.
+    except (sa.exc.DBAPIError, driver.Error) as error:
+        words = _in_words(getattr(error, "orig", None) or error, driver)
+        if words is None:
+            raise
+        raise Unavailable(words) from error
+    except sa.exc.TimeoutError as error:
+        raise Unavailable("The database is busy: all our connections to it are in use.") from error
+
+
+# What a person can do something about, by a part of what the drivers say.
+_TROUBLES = {
+    "no such table": "The database is not ready ({}). Run “prefcentre db upgrade”.",
+    "does not exist": "The database is not ready ({}). Run “prefcentre db upgrade”.",
+    "malformed": "The database file is damaged ({}). Restore it from a backup.",
+    "not a database": "The database file is damaged ({}). Restore it from a backup.",
+    "is full": "There is no space left for the database ({}).",
+    "No space left": "There is no space left for the database ({}).",
+    "readonly": "The database can't be written to ({}).",
+    "read-only": "The database can't be written to ({}).",
+    "locked": "Another program keeps the database locked ({}).",
+    "disk I/O error": "The disk of the database fails ({}).",
+    "idle-in-transaction": "The database gave us up because we stood still ({}).",
+}
+
+
+def _in_words(error: BaseException, driver: Any) -> str | None:
+    """What to say about a database that can't be used; None for a mistake of ours, which keeps its own name."""
+    if isinstance(error, driver.IntegrityError | driver.DataError | driver.NotSupportedError):
+        return None
+    text = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    for part, words in _TROUBLES.items():
+        if part in text:
+            return words.format(text)
+    # SQLite's driver calls a wrong parameter an InterfaceError, PostgreSQL's a connection that is gone.
+    away = (
+        (driver.OperationalError,)
+        if driver.Error is sqlite3.Error
+        else (driver.OperationalError, driver.InterfaceError)
+    )
+    return f"The database does not answer: {text}." if isinstance(error, away) else None
 
 
 def _sqlite_engine(url: str, begin: str, cache_kib: int) -> sa.Engine:

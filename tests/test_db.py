@@ -1,6 +1,8 @@
+import sqlite3
 import threading
 from pathlib import Path
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 from sqlmodel import Session, col
@@ -202,6 +204,90 @@ def test_a_server_that_does_not_answer_is_told_without_a_stack_of_causes() -> No
     with pytest.raises(Unavailable, match="does not answer"), db.reading() as session:
         session.execute(sa.text("SELECT 1"))
     db.close()
+
+
+def raised_by(engine: sa.Engine, error: Exception) -> BaseException:
+    """What an error becomes on its way to a use case."""
+    with pytest.raises(Exception) as found, database.told_plainly(engine):  # noqa: PT011 - it is looked at.
+        raise error
+    return found.value
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("no such table: campaign", "db upgrade"),
+        ("database disk image is malformed", "Restore it from a backup"),
+        ("database or disk is full", "no space left"),
+        ("attempt to write a readonly database", "can't be written to"),
+        ("database is locked", "keeps the database locked"),
+        ("disk I/O error", "disk of the database fails"),
+        ("unable to open database file", "does not answer: unable"),
+    ],
+)
+def test_what_sqlite_can_not_do_is_told_in_words(context: Context, text: str, words: str) -> None:
+    found = raised_by(context.db.writer, sqlite3.OperationalError(text))
+    assert isinstance(found, Unavailable)
+    assert words in str(found)
+    assert text in str(found)
+
+
+def test_what_postgresql_can_not_do_is_told_in_words(pg_context: Context) -> None:
+    for error, words in [
+        (psycopg.OperationalError("server closed the connection unexpectedly"), "not answer"),
+        (psycopg.InterfaceError("the connection is closed"), "not answer"),
+        (psycopg.errors.AdminShutdown("terminating connection"), "not answer"),
+        (psycopg.errors.CannotConnectNow("the database system is starting up"), "not answer"),
+        (psycopg.errors.DiskFull("could not extend file: No space left on device"), "no space"),
+        (
+            psycopg.errors.ReadOnlySqlTransaction("can't execute UPDATE in a read-only one"),
+            "can't be written",
+        ),
+        (
+            psycopg.errors.IdleInTransactionSessionTimeout(
+                "terminating connection due to idle-in-transaction timeout"
+            ),
+            "stood still",
+        ),
+    ]:
+        found = raised_by(pg_context.db.writer, error)
+        assert isinstance(found, Unavailable), error
+        assert words in str(found)
+
+
+def test_what_is_wrong_with_a_value_or_a_parameter_is_a_mistake_of_ours(context: Context) -> None:
+    for error in (
+        sqlite3.IntegrityError("UNIQUE constraint failed: locked.key"),
+        sqlite3.InterfaceError("bad parameter or other API misuse"),
+    ):
+        assert raised_by(context.db.writer, error) is error
+
+
+def test_a_pool_without_a_free_connection_is_told_as_being_busy(context: Context) -> None:
+    found = raised_by(context.db.reader, sa.exc.TimeoutError("QueuePool limit"))
+    assert isinstance(found, Unavailable)
+
+
+def test_a_lasting_writer_outlives_its_connection(pg_context: Context) -> None:
+    lasting = database.LastingWriter(pg_context.db)
+    with lasting.transaction() as session:
+        backend = session.execute(sa.text("SELECT pg_backend_pid()")).scalar_one()
+    with pg_context.db.writing() as session:
+        session.execute(sa.text("SELECT pg_terminate_backend(:pid)"), {"pid": backend})
+    with pytest.raises(Unavailable), lasting.transaction() as session:
+        session.execute(sa.text("SELECT 1"))
+    with lasting.transaction() as session:
+        session.add(lease(pg_context, "after"))
+    lasting.close()
+    assert leases(pg_context) == ["after"]
+
+
+def test_who_stands_still_in_a_lasting_transaction_is_given_up(pg_context: Context) -> None:
+    lasting = database.LastingWriter(pg_context.db)
+    with lasting.transaction() as session:
+        shown = session.execute(sa.text("SHOW idle_in_transaction_session_timeout")).scalar_one()
+    lasting.close()
+    assert shown == "10s"
 
 
 def test_a_folder_that_can_not_be_made_is_told_with_a_way_out(home: Path) -> None:

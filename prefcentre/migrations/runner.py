@@ -59,14 +59,14 @@ class Check:
 def upgrade(db: Database) -> None:
     """Bring both histories to their newest revision."""
     for history, engine in _engines(db).items():
-        with told_plainly(), engine.connect() as connection:
+        with told_plainly(engine), engine.connect() as connection:
             command.upgrade(_config(history, connection), "head")
 
 
 def downgrade(db: Database, revision: str) -> None:
     """Take both histories back; used by the tests to prove that every step can be undone."""
     for history, engine in _engines(db).items():
-        with told_plainly(), engine.connect() as connection:
+        with told_plainly(engine), engine.connect() as connection:
             command.downgrade(_config(history, connection), revision)
 
 
@@ -78,7 +78,7 @@ def check(db: Database) -> list[Check]:
 def require_current(db: Database) -> None:
     """Refuse to work on tables of another version. Raises Unavailable that names the command to run."""
     for history, engine in _engines(db).items():
-        with told_plainly(), engine.connect() as connection:
+        with told_plainly(engine), engine.connect() as connection:
             at, newest = _revision(history, connection), _newest(history)
         if at != newest:
             raise Unavailable("The database is not up to date. Run “prefcentre db upgrade”.")
@@ -86,7 +86,8 @@ def require_current(db: Database) -> None:
 
 def make_revision(db: Database, history: str, message: str, revision: str) -> None:
     """Write a new migration file from the difference between models and tables; for developers."""
-    with told_plainly(), _engines(db)[history].connect() as connection:
+    engine = _engines(db)[history]
+    with told_plainly(engine), engine.connect() as connection:
         command.revision(_config(history, connection), message, autogenerate=True, rev_id=revision)
 
 
@@ -150,7 +151,7 @@ def _render_item(kind: str, item: Any, _: Any) -> str | bool:
 
 
 def _check(history: str, engine: sa.Engine) -> Check:
-    with told_plainly(), engine.connect() as connection:
+    with told_plainly(engine), engine.connect() as connection:
         found = compare_metadata(
             MigrationContext.configure(connection, opts=_options(history)), METADATA[history]
         )
