@@ -46,3 +46,10 @@ def test_some_misbehave_and_all_others_get_their_mail_once() -> None:
     found = measured("faults", "--people", 500, "--rounds", 1)
     assert found["healthy"] == 475
     assert found["healthy_rate_kept"]["median"] > 0
+
+
+def test_an_audience_is_prepared_and_its_books_agree() -> None:
+    found = measured("audience", "--people", 3000, "--suppressions", 2000)
+    for slug in ("first", "second", "disturbed"):
+        assert 2000 < found[slug]["audience"] < 3000
+    assert found["disturbed"]["others_wait_ms"]["most"] >= 0
