@@ -1,9 +1,8 @@
 """What is in hand: claimed recipients wait here for a connection, and what became of them is said here."""
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 
@@ -14,6 +13,7 @@ from prefcentre.context import Context
 from prefcentre.delivery import replies, rules
 from prefcentre.delivery.filling import Mailing, address_in, recipient_in
 from prefcentre.delivery.gate import Gate
+from prefcentre.delivery.job import Job
 from prefcentre.delivery.ledger import Claimed, Result, Verdict
 from prefcentre.delivery.lessons import Lessons
 from prefcentre.delivery.models import DeliveryState
@@ -46,42 +46,6 @@ _STAGES = {
 log = structlog.get_logger()
 
 
-@dataclass(slots=True)
-class Job:
-    """A claimed recipient on its way."""
-
-    claimed: Claimed
-    failures: int = 0
-    message: Message | None = None
-    envelope: Envelope = field(default=Envelope(b"", b""))
-    data: bytes | None = None
-    scopes: tuple[str, ...] = ()
-    open_scopes: tuple[str, ...] = ()
-    parked_at: float = 0.0
-    _waiter: Callable[[bytes], None] | None = None
-
-    def when_ready(self, then: Callable[[bytes], None]) -> None:
-        """Call ``then`` with the finished content, now or when it is signed."""
-        if self.data is not None:
-            then(self.data)
-        else:
-            self._waiter = then
-
-    def finish(self, message: Message, data: bytes) -> None:
-        """The content is ready for the wire."""
-        if self.message is not message:
-            # It was put back meanwhile, and is composed and signed anew.
-            return
-        self.data = data
-        waiter, self._waiter = self._waiter, None
-        if waiter is not None:
-            waiter(data)
-
-    def forget_message(self) -> None:
-        """Begin anew: what was composed may be stale by then, its date at least."""
-        self.message = self.data = self._waiter = None
-
-
 class Desk:
     """Gives messages out to connections and takes their outcomes in. Lives in the event loop only."""
 
@@ -104,6 +68,7 @@ class Desk:
         self.want_more = asyncio.Event()
         self.low_water = 0
         self.is_stopping = False
+        self._broken_at_gate: Counter[tuple[int, int]] = Counter()
 
     # --- Coming in ----------------------------------------------------------------------------------------------------
 
@@ -386,6 +351,20 @@ class Desk:
         given_up = reply or Reply(421, why)
         outcome = replies.judge(421, why, claimed.attempts + 1, stage=replies.Stage.DATA)
         self._record(job, DeliveryState.CLAIMED, given_up, outcome)
+
+    def broken_at_gate(self, pool: Pool, job: Job, why: str, reply: Reply | None) -> None:
+        """As ``broken_off``, for a message whose row is past the gate; unless it ends here the gate gives it back."""
+        number = job.claimed.campaign_id, job.claimed.id
+        self._broken_at_gate[number] += 1
+        if reply is not None and reply.code != 421:
+            outcome = self._judged(pool, job, reply, Stage.DATA)
+        elif self._broken_at_gate[number] >= MAX_LINK_FAILURES:
+            reply = Reply(421, why)
+            outcome = replies.judge(421, why, job.claimed.attempts + 1, stage=replies.Stage.DATA)
+        else:
+            return
+        del self._broken_at_gate[number]
+        self._record(job, DeliveryState.HANDING_OFF, reply, outcome)
 
     def _judged(self, pool: Pool, job: Job, reply: Reply, stage: Stage) -> replies.Outcome:
         """What a reply means, for everybody whom it concerns."""

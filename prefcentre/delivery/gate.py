@@ -18,7 +18,9 @@ from prefcentre.db import LastingWriter
 from prefcentre.delivery import ledger
 from prefcentre.delivery.ledger import Claimed, Limits, Passage, Result, Verdict
 from prefcentre.delivery.models import DeliveryState
+from prefcentre.delivery.outage import Outage
 from prefcentre.delivery.valve import Valve
+from prefcentre.errors import Unavailable
 from prefcentre.failpoints import Failpoint
 
 # A dot leaves within this time of its gate or not at all, because an opt-out waits two seconds for dots on their way.
@@ -108,6 +110,7 @@ class Gate:
         self._wake = asyncio.Event()
         self._busy = False
         self._idle = asyncio.Event()
+        self.outage = Outage("gate")
         self.recorded = 0
         # How many connections there are, so how many may come to their dots at about the same time.
         self.crowd = 0
@@ -146,27 +149,58 @@ class Gate:
             self._wake.clear()
             await self._take_through()
 
-    async def _take_through(self) -> None:
+    def turn_all_back(self) -> None:
+        """Nobody who waits now will be decided about; they start again when somebody claims them."""
         waiting, self._waiting = self._waiting, []
+        self._turn_back(waiting)
+
+    async def _take_through(self) -> None:
+        waiting = self._next_group()
         results, self._results = self._results, []
         self._busy = True
         try:
             asking = [passenger.asking for passenger in waiting]
             limits = self._limits(waiting)
             passage, opened_at = await self._store.do(self._pass, asking, results, limits)
+        except Unavailable as error:
+            self.outage.note(error)
+            self._results[:0] = results
+            self._turn_back(waiting)
+            await asyncio.sleep(RETRY_SECONDS)
         # Whatever it was, the gate must go on for everybody else, and nobody may wait at a dot for ever.
-        except Exception as error:
-            log.exception("gate_failed", waiting=len(waiting), results=len(results), why=str(error))
-            self._turn_back(waiting, results)
+        except Exception:
+            log.exception("gate_failed", waiting=len(waiting), results=len(results))
+            self._results[:0] = results
+            self._turn_back(waiting)
             await asyncio.sleep(RETRY_SECONDS)
         else:
+            self.outage.over()
             self.recorded += len(results)
             self._open(waiting, passage, opened_at)
         finally:
             self._busy = False
+        if self._waiting:
+            self._wake.set()
         if self.is_idle:
             self._idle.set()
             self._on_idle()
+
+    def _next_group(self) -> list[AtTheDot]:
+        """Who is decided about now."""
+        if self.outage.why is not None:
+            # Until results can be written again, whoever comes waits at the dot, where the servers keep them for
+            # minutes; taking messages back one after the other would only make those servers transfer them in vain.
+            return []
+        group: dict[tuple[int, int], AtTheDot] = {}
+        others: list[AtTheDot] = []
+        for passenger in self._waiting:
+            number = passenger.asking.campaign_id, passenger.asking.id
+            # A row that was given back and claimed again may be on its way twice. The other one finds that out in the
+            # next group; in this one the row would open the gate for both.
+            if group.setdefault(number, passenger) is not passenger:
+                others.append(passenger)
+        self._waiting = others
+        return list(group.values())
 
     def _limits(self, waiting: list[AtTheDot]) -> Limits | None:
         scopes = [passenger.scopes for passenger in waiting]
@@ -211,11 +245,10 @@ class Gate:
         self.tell(_back(passenger.asking, DeliveryState.HANDING_OFF))
         return False
 
-    def _turn_back(self, waiting: list[AtTheDot], results: list[Result]) -> None:
+    def _turn_back(self, waiting: list[AtTheDot]) -> None:
         # Whether the transaction was written is not known, but no dot was sent: whichever state the row is in, it may
-        # start again. Results are compared and set, so recording them twice does no harm.
-        self._results[:0] = results
-        # Also when nobody waits at a dot: results that nobody comes back to would keep a campaign from ever ending.
+        # start again. Results are compared and set, so recording them twice does no harm. They go before everybody
+        # who comes to the gate later, also when nobody comes: a campaign could not end without them.
         self._wake.set()
         for passenger in waiting:
             self.tell(_back(passenger.asking, DeliveryState.CLAIMED))

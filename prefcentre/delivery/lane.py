@@ -9,10 +9,11 @@ from prefcentre.delivery.transports.smtp import Connection, Reply, Stage
 from prefcentre.failpoints import Failpoint
 
 if TYPE_CHECKING:
-    from prefcentre.delivery.desk import Desk, Job
+    from prefcentre.delivery.desk import Desk
+    from prefcentre.delivery.job import Job
     from prefcentre.delivery.pool import Pool
 
-# So long may a message stay at its dot for want of room; a server's patience is much longer.
+# So long may a message stay at its dot for want of room, or behind another one that has no answer.
 PATIENCE_SECONDS = 5.0
 
 
@@ -27,6 +28,10 @@ class Lane:
         self._following: Job | None = None
         self._dotted: Job | None = None
         self._is_asking = False
+        self._dotted_at = 0.0
+        # Whether the message behind an unanswered one went elsewhere, and why the connection broke under one at the gate.
+        self._gave_up = False
+        self._broke: tuple[str, Reply | None] | None = None
         self._sent = 0
 
     # --- What the connection tells ------------------------------------------------------------------------------------
@@ -52,6 +57,9 @@ class Lane:
         job = self._speaking
         if job is not None:
             job.when_ready(self._send_content)
+        elif self._gave_up:
+            # Somebody else has the message by now, and an empty one in its place would be delivered.
+            self.connection.abort()
 
     def on_refused(self, reply: Reply, stage: Stage) -> None:
         """The server does not want this one."""
@@ -84,9 +92,14 @@ class Lane:
         if self._is_asking:
             # Its row may be past the gate by now. The gate finds out that the dot can't be sent.
             speaking = None
+            self._broke = why, reply
         else:
             speaking, self._speaking = self._speaking, None
         self._put_back_following()
+        if dotted is not None and speaking is not None:
+            # What broke the connection was the message before it.
+            self._desk.put_back(speaking)
+            speaking = None
         self._pool.lost(self)
         if speaking is not None:
             named = self.connection.goodbye_to is not Stage.MAIL
@@ -111,8 +124,11 @@ class Lane:
         self._is_asking = False
         following, job = self._following, self._speaking
         if not self.connection.dot(following.envelope if following else None):
+            if job is not None and self._broke is not None:
+                self._desk.broken_at_gate(self._pool, job, *self._broke)
             return False
         self._sent += 1
+        self._dotted_at = self._loop.time()
         if job is not None and job.scopes:
             self._desk.passed(job)
         self._dotted, self._speaking, self._following = self._speaking, following, None
@@ -130,6 +146,15 @@ class Lane:
             self._desk.park(job, scope)
         self.connection.abort()
 
+    def watch(self, now: float) -> None:
+        """Let nobody wait behind a message whose answer does not come; only its commands were said."""
+        job = self._speaking
+        if self._dotted is None or job is None or now - self._dotted_at < PATIENCE_SECONDS:
+            return
+        self._gave_up, self._speaking = True, None
+        self._desk.put_back(job)
+        self._loop.call_soon(self._desk.wake)
+
     def turn_away(self, verdict: Verdict) -> None:
         """Inside DATA a message can only be taken back by dropping the connection."""
         self._is_asking = False
@@ -144,7 +169,10 @@ class Lane:
     def _is_leaving(self) -> bool:
         most = self._pool.account.messages_per_connection
         return (
-            self._desk.is_stopping or self._pool.has_too_many() or (most > 0 and self._sent >= most)
+            self._gave_up
+            or self._desk.is_stopping
+            or self._pool.has_too_many()
+            or (most > 0 and self._sent >= most)
         )
 
     def _look_ahead(self) -> None:

@@ -167,6 +167,7 @@ class Pool:
         now = self._loop.time()
         for lane in list(self._lanes):
             lane.connection.watch(now)
+            lane.watch(now)
         for lane, since in list(self._idle.items()):
             if now - since >= QUIET_CONNECTION_SECONDS or self.has_too_many():
                 self.leave(lane)

@@ -46,6 +46,7 @@ class Worker:
         self._store = Store(context)
         self._signing = Signing(context)
         self._valve = Valve()
+        self._pools: list[Pool] = []
         self._stop = asyncio.Event()
         self._stopped: set[int] = set()
         self._batch = MIN_BATCH
@@ -68,7 +69,8 @@ class Worker:
         self._gate = Gate(self._store, self._context, self.id, self._valve, self.wake)
         self._desk = Desk(self._context, self._gate, self._valve, self._signing, self._note_stopped)
         self._desk.want_more = self._work
-        self._desk.pools = [Pool(account, self._desk, self._timeouts) for account in accounts]
+        self._pools = [Pool(account, self._desk, self._timeouts) for account in accounts]
+        self._desk.pools = self._pools
         self._signing.start()
         await self._store.do(throttles.sync, self._context.settings)
         await self._mind_limits()
@@ -95,7 +97,7 @@ class Worker:
         """What keeps us from sending: mail servers that are away, or refuse us."""
         found = [
             f"mail server “{pool.account.name}”: {pool.breaker.why}"
-            for pool in self._desk.pools
+            for pool in self._pools
             if pool.breaker.why is not None
         ]
         return "; ".join(found)[:_TROUBLE_LENGTH] or None
@@ -106,7 +108,7 @@ class Worker:
         closed_since: float | None = None
         while True:
             await asyncio.sleep(self._until_next_look())
-            for pool in self._desk.pools:
+            for pool in self._pools:
                 pool.watch()
             try:
                 await self._mind_limits()
@@ -133,11 +135,11 @@ class Worker:
     async def _mind_limits(self) -> None:
         """Write down what the servers taught, take our share of connections, and look how much room there is."""
         lessons = self._desk.lessons.take()
-        shares = {pool.scope: (pool.account.connections, pool.held) for pool in self._desk.pools}
+        shares = {pool.scope: (pool.account.connections, pool.held) for pool in self._pools}
         limits, rooms, widths = await self._store.do(self._share_limits, lessons, shares)
-        for pool in self._desk.pools:
+        for pool in self._pools:
             pool.limit = widths.pop(pool.scope)
-        self._gate.crowd = sum(pool.held for pool in self._desk.pools)
+        self._gate.crowd = sum(pool.held for pool in self._pools)
         self._valve.learn(limits, rooms, widths)
         self._desk.wake()
 
@@ -171,7 +173,7 @@ class Worker:
         self._desk.is_stopping = True
         self._desk.clear()
         # A server that never answers must not keep us; sign_out says "unknown" of those who are at the dot then.
-        await asyncio.gather(*(pool.close(STOP_SECONDS) for pool in self._desk.pools))
+        await asyncio.gather(*(pool.close(STOP_SECONDS) for pool in self._pools))
         self._signing.close()
         await self._gate.drained()
         gate.cancel()

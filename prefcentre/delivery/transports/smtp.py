@@ -26,7 +26,7 @@ from prefcentre.settings import SmtpServer
 _UNSAFE = re.compile(r"[\x00-\x20\x7f<>]")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _NOT_XTEXT = re.compile(r"[^!-*,-<>-~]")
-_MAX_REPLY = 65_536
+_MAX_LINE, _MAX_REPLY = 8_192, 65_536
 # What a reply may begin with, and what may follow that.
 _CODES = {b"%d" % code: code for code in range(200, 600)}
 _AFTER_CODE = frozenset({b" ", b"-", b"\r", b""})
@@ -271,6 +271,11 @@ class Connection(asyncio.Protocol):
         code = _CODES.get(line[:3])
         if code is None or line[3:4] not in _AFTER_CODE:
             self._end(f"the server's reply is not SMTP: {_clean(line[:80])!r}")
+        elif len(line) > _MAX_LINE:
+            self._end("the server's reply is too long")
+        elif line[3:4] == b"-" and not self._expected:
+            # The first half of something that nobody asked for; what follows would be taken for the dot's answer.
+            self._end("the server spoke unasked")
         elif self._lines and self._lines[-1][:3] != line[:3]:
             self._end("the server's reply changes its code in the middle")
         elif line[3:4] == b"-":
