@@ -33,6 +33,8 @@ def test_every_key_of_a_campaign_is_documented_and_no_other(settings: Settings) 
     (folder / "campaign.toml").write_text(
         example + 'reply_to = "a@example.com"\npreheader = "x"\nname = "x"\n'
         '[tracking]\nopens = true\nclicks = true\n[schedule]\nstart_at = "2026-12-01 09:00 Europe/Sofia"\n'
+        "[throttle]\nper_second = 0.5\nper_minute = 9\nper_hour = 99\nper_day = 999\n"
+        '[send_window]\ndays = ["mon"]\nfrom = "09:00"\nto = "18:00"\nzone = "Europe/Sofia"\n'
     )
     files.read_source(settings, "mine")
     written = set(re.findall(r"^(\w+) =", (folder / "campaign.toml").read_text(), re.MULTILINE))
