@@ -4,6 +4,7 @@ The rows are the truth and this only wakes us up (L13): one scheduler of all pro
 campaigns into jobs; each job begins by compare and set, so a job that fires twice does nothing the second time.
 """
 
+import asyncio
 import logging
 import secrets
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from functools import partial
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.interval import IntervalTrigger
 from sqlmodel import Session
 
 from prefcentre import failpoints
@@ -19,8 +21,8 @@ from prefcentre.campaigns import service as campaigns
 from prefcentre.campaigns.service import Campaign, CampaignState
 from prefcentre.context import Context
 from prefcentre.delivery import service as delivery
-from prefcentre.delivery.service import Worker
-from prefcentre.errors import PrefcentreError
+from prefcentre.delivery.service import Outage, Worker
+from prefcentre.errors import PrefcentreError, Unavailable
 from prefcentre.failpoints import Failpoint
 from prefcentre.throttles import service as throttles
 
@@ -28,6 +30,7 @@ LEASE_NAME = "scheduler"
 OVERDUE = "overdue"
 LEASE_SECONDS, TICK_SECONDS, HEARTBEAT_SECONDS, RECOVERY_SECONDS = 5, 1, 3, 30
 PRUNING_SECONDS = 60
+CLOCK_SECONDS, TOLERATED_JUMP_SECONDS = 1.0, 2.0
 LOOK_AHEAD = timedelta(seconds=30)
 
 log = structlog.get_logger()
@@ -42,6 +45,8 @@ class Clockwork:
         self._owner = secrets.token_hex(8)
         self._epoch: int | None = None
         self._under_way: set[int] = set()
+        self._outage = Outage("clockwork")
+        self._watch: asyncio.Task[None] | None = None
         # One instance of each job, run late rather than not at all: a missed heartbeat is still wanted.
         self._scheduler = AsyncIOScheduler(
             timezone=UTC,
@@ -50,23 +55,46 @@ class Clockwork:
 
     def start(self) -> None:
         """Begin; call it in the running event loop."""
+        # It would complain each second of a job that still waits for a database that is away.
+        logging.getLogger("apscheduler").setLevel(logging.ERROR)
         self._every(TICK_SECONDS, self._tick)
         self._every(RECOVERY_SECONDS, self._recover)
         self._every(PRUNING_SECONDS, self._prune)
         self._scheduler.add_job(self._worker.keep_alive, "interval", seconds=HEARTBEAT_SECONDS)
         self._scheduler.start()
+        self._watch = asyncio.get_running_loop().create_task(self._watch_clock())
 
     def stop(self) -> None:
         """End, and let the next scheduler begin at once."""
         # A heartbeat that the end cuts short is no failure, but APScheduler would log it as one.
         logging.getLogger("apscheduler").setLevel(logging.CRITICAL)
         self._scheduler.shutdown(wait=False)
+        if self._watch is not None:
+            self._watch.cancel()
+        self._guarded(self._drop_lease)
+
+    def _drop_lease(self) -> None:
         with self._context.db.writing() as session:
             delivery.drop_lease(session, LEASE_NAME, self._owner)
 
+    async def _watch_clock(self) -> None:
+        """Go on at once when somebody sets the clock back; the scheduler would wait until it shows the old time again."""
+        loop = asyncio.get_running_loop()
+        while True:
+            before, since = self._context.clock.now(), loop.time()
+            await asyncio.sleep(CLOCK_SECONDS)
+            passed = (self._context.clock.now() - before).total_seconds()
+            jumped = passed - (loop.time() - since)
+            if abs(jumped) > TOLERATED_JUMP_SECONDS:
+                log.warning("clock_jumped", seconds=round(jumped))
+            if jumped < -TOLERATED_JUMP_SECONDS:
+                for job in self._scheduler.get_jobs():
+                    if isinstance(job.trigger, IntervalTrigger):
+                        job.modify(next_run_time=self._context.clock.now())
+
     def _every(self, seconds: int, job: Callable[[], None]) -> None:
         self._scheduler.add_job(
-            partial(_guarded, job),
+            partial(self._guarded, job),
             "interval",
             seconds=seconds,
             next_run_time=self._context.clock.now(),
@@ -93,7 +121,7 @@ class Clockwork:
             return
         now = self._context.clock.now()
         self._scheduler.add_job(
-            partial(_guarded, partial(self._begin, campaign.id or 0)),
+            partial(self._guarded, partial(self._begin, campaign.id or 0)),
             "date",
             run_date=max(campaign.start_at or now, now),
             id=_job_id(campaign),
@@ -139,7 +167,7 @@ class Clockwork:
     def _recover(self) -> None:
         """Put right what dead workers left, and end the rest of cancelled campaigns."""
         with self._context.db.writing() as session:
-            found = delivery.recover(session, self._context)
+            found = delivery.recover(session, self._context, self._worker.id)
         if any(found.values()):
             log.info("recovered", **found)
             self._worker.wake()
@@ -170,17 +198,19 @@ class Clockwork:
             session, LEASE_NAME, self._owner, self._epoch
         )
 
+    def _guarded(self, job: Callable[[], None]) -> None:
+        # The job boundary: a database that is away for a moment must not end the clockwork, which tries again by itself.
+        try:
+            job()
+            self._outage.over()
+        except Unavailable as error:
+            self._outage.note(error)
+        except PrefcentreError as error:
+            log.warning("job_postponed", why=str(error))
+        # Whatever else it was: the job is due again by itself, and a clockwork that stands still would tell nobody.
+        except Exception:
+            log.exception("job_failed")
+
 
 def _job_id(campaign: Campaign) -> str:
     return f"campaign:{campaign.id}"
-
-
-def _guarded(job: Callable[[], None]) -> None:
-    # The job boundary: a database that is away for a moment must not end the clockwork, which tries again by itself.
-    try:
-        job()
-    except PrefcentreError as error:
-        log.warning("job_postponed", why=str(error))
-    # Whatever else it was: the job is due again by itself, and a clockwork that stands still would tell nobody.
-    except Exception:
-        log.exception("job_failed")

@@ -142,15 +142,17 @@ def troubles(session: Session, context: Context) -> list[str]:
     )
 
 
-def recover(session: Session, context: Context) -> dict[str, int]:
+def recover(session: Session, context: Context, own_id: int = 0) -> dict[str, int]:
     """Put right what dead workers left behind, and wake what waited long enough (run at start and every 30 s).
 
     Claimed rows start again: no dot was sent. Rows at the dot become unknown, and are never sent again by themselves.
-    A dead process of this machine is noticed at once, one elsewhere when its lease has run out (design §12).
+    A dead process of this machine is noticed at once, one elsewhere when its lease has run out (design §12). The worker
+    ``own_id`` asks, so it lives, even if its heartbeats could not be written for a while.
     """
     failpoints.reach(Failpoint.RECOVERY_BEGINS)
     now = context.clock.now()
-    dead = [worker.id for worker in presence.open_workers(session) if _is_dead(worker, now)]
+    others = [worker for worker in presence.open_workers(session) if worker.id != own_id]
+    dead = [worker.id for worker in others if _is_dead(worker, now)]
     counts = {"workers": 0, "pending": 0, "unknown": 0}
     for worker_id in dead:
         if worker_id is not None:

@@ -11,6 +11,7 @@ from prefcentre.delivery.audience import Part, Plan, judge_part, plan, write_par
 from prefcentre.delivery.launch import Checked, cancel_rest, check, plan_campaign, start
 from prefcentre.delivery.ledger import live_workers, recover
 from prefcentre.delivery.models import Delivery, DeliveryState
+from prefcentre.delivery.outage import Outage
 from prefcentre.delivery.presence import drop_lease, holds_lease, take_lease
 from prefcentre.delivery.progress import Obstacle, Progress, progress
 from prefcentre.delivery.report import finish_if_done, is_over, report, status
@@ -32,6 +33,7 @@ __all__ = [
     "Delivery",
     "DeliveryState",
     "Obstacle",
+    "Outage",
     "Part",
     "Plan",
     "Progress",

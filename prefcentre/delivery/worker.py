@@ -17,11 +17,12 @@ from prefcentre.delivery.desk import Desk
 from prefcentre.delivery.filling import mailing_of
 from prefcentre.delivery.gate import RETRY_SECONDS, Gate, Store
 from prefcentre.delivery.lessons import Lessons
+from prefcentre.delivery.outage import Outage
 from prefcentre.delivery.pool import Pool
 from prefcentre.delivery.signing import Signing
 from prefcentre.delivery.transports.smtp import Timeouts
 from prefcentre.delivery.valve import Valve
-from prefcentre.errors import PrefcentreError
+from prefcentre.errors import PrefcentreError, Unavailable
 from prefcentre.failpoints import Failpoint
 from prefcentre.throttles import service as throttles
 from prefcentre.throttles.service import Limit, Room
@@ -33,6 +34,8 @@ SHORTEST_LOOK_SECONDS = 0.05
 # When no account takes messages for so long, what is in hand goes back, for other processes and for people to see.
 GIVE_UP_SECONDS = 5.0
 STOP_SECONDS = 20.0
+# The last results have this long to be written; a database that is away must not keep us.
+RECORD_SECONDS = 5.0
 _TROUBLE_LENGTH = 500
 
 log = structlog.get_logger()
@@ -49,6 +52,10 @@ class Worker:
         self._pools: list[Pool] = []
         self._stop = asyncio.Event()
         self._stopped: set[int] = set()
+        # Claimed recipients whom nobody has looked at yet, and campaigns of which it is not known what was claimed.
+        self._unlooked: dict[int, list[int]] = {}
+        self._in_doubt: set[int] = set()
+        self._outage = Outage("sender")
         self._batch = MIN_BATCH
         self._loop: asyncio.AbstractEventLoop | None = None
         self._work = asyncio.Event()
@@ -60,20 +67,16 @@ class Worker:
             self._loop.call_soon_threadsafe(self._work.set)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Send until ``stop`` is set; messages at their dot are ended first, claimed ones are given back."""
+        """Send until ``stop`` is set; messages at their dot are ended first, claimed ones are given back.
+
+        Raises Unavailable when the database is away at the start; later on it is waited for.
+        """
         self._stop, self._loop = stop, asyncio.get_running_loop()
-        self.id = await self._store.do(ledger.sign_in, self._context)
-        await self._store.do(ledger.recover, self._context)
-        accounts = self._context.settings.accounts
-        log.info("worker_started", worker=self.id, accounts=[account.name for account in accounts])
-        self._gate = Gate(self._store, self._context, self.id, self._valve, self.wake)
-        self._desk = Desk(self._context, self._gate, self._valve, self._signing, self._note_stopped)
-        self._desk.want_more = self._work
-        self._pools = [Pool(account, self._desk, self._timeouts) for account in accounts]
-        self._desk.pools = self._pools
-        self._signing.start()
-        await self._store.do(throttles.sync, self._context.settings)
-        await self._mind_limits()
+        try:
+            await self._begin()
+        except BaseException:
+            self._store.close()
+            raise
         gate = asyncio.create_task(self._gate.run())
         watch = asyncio.create_task(self._watch())
         try:
@@ -82,11 +85,29 @@ class Worker:
             watch.cancel()
             await self._end(gate)
 
+    async def _begin(self) -> None:
+        self.id = await self._store.do(ledger.sign_in, self._context)
+        await self._store.do(ledger.recover, self._context, self.id)
+        accounts = self._context.settings.accounts
+        log.info("worker_started", worker=self.id, accounts=[account.name for account in accounts])
+        self._gate = Gate(self._store, self._context, self.id, self._valve, self.wake)
+        self._desk = Desk(self._context, self._gate, self._valve, self._signing, self._note_stopped)
+        self._desk.want_more = self._work
+        self._pools = [Pool(account, self._desk, self._timeouts) for account in accounts]
+        self._desk.pools = self._pools
+        await self._store.do(throttles.sync, self._context.settings)
+        await self._mind_limits()
+        self._signing.start()
+
     async def keep_alive(self) -> None:
         """Renew the lease; stop when it was lost, because others may have taken over what we hold."""
-        if self.id and not await asyncio.to_thread(self._renew):
-            log.error("worker_lease_lost", worker=self.id)
-            self._stop.set()
+        try:
+            if self.id and not await asyncio.to_thread(self._renew):
+                log.error("worker_lease_lost", worker=self.id)
+                self._stop.set()
+        except Unavailable as error:
+            # Whether others took over is asked again with the next heartbeat.
+            self._outage.note(error)
 
     def _renew(self) -> bool:
         # On a connection of its own, so that a long transaction on the ledger's thread can't make us look dead.
@@ -112,8 +133,8 @@ class Worker:
                 pool.watch()
             try:
                 await self._mind_limits()
-            except PrefcentreError as error:
-                log.warning("limits_unknown", why=str(error))
+            except Unavailable as error:
+                self._outage.note(error)
                 await asyncio.sleep(WATCH_SECONDS)
                 continue
             self._desk.admit_parked()
@@ -172,16 +193,23 @@ class Worker:
     async def _end(self, gate: "asyncio.Task[None]") -> None:
         self._desk.is_stopping = True
         self._desk.clear()
+        if self._gate.outage.why is not None:
+            self._gate.turn_all_back()
         # A server that never answers must not keep us; sign_out says "unknown" of those who are at the dot then.
         await asyncio.gather(*(pool.close(STOP_SECONDS) for pool in self._pools))
         self._signing.close()
-        await self._gate.drained()
-        gate.cancel()
-        await asyncio.gather(gate, return_exceptions=True)
-        await self._store.do(ledger.sign_out, self._context, self.id)
-        await self._store.do(self._finish_all)
-        log.info("worker_stopped", worker=self.id)
-        self._store.close()
+        try:
+            await asyncio.wait_for(self._gate.drained(), RECORD_SECONDS)
+            await self._store.do(ledger.sign_out, self._context, self.id)
+            await self._store.do(self._finish_all)
+            log.info("worker_stopped", worker=self.id)
+        except (Unavailable, TimeoutError) as error:
+            # Whoever recovers next puts right what we leave behind, as after a crash.
+            log.warning("worker_stopped_without_signing_out", worker=self.id, why=str(error))
+        finally:
+            gate.cancel()
+            await asyncio.gather(gate, return_exceptions=True)
+            self._store.close()
 
     # --- Claiming -------------------------------------------------------------------------------------------------
 
@@ -191,10 +219,18 @@ class Worker:
         counted_at, counted = loop.time(), 0
         while not self._stop.is_set():
             self._work.clear()
-            await self._drop_stopped()
             found = 0
-            if self._desk.waiting <= self._desk.low_water:
-                found = await self._claim_some()
+            try:
+                await self._drop_stopped()
+                if self._desk.waiting <= self._desk.low_water:
+                    found = await self._claim_some()
+                    self._outage.over()
+            except Unavailable as error:
+                self._outage.note(error)
+                await self._rest(RETRY_SECONDS)
+            except PrefcentreError as error:
+                log.warning("claim_failed", why=str(error))
+                await self._rest(RETRY_SECONDS)
             now = loop.time()
             if now - counted_at >= 0.5:
                 rate = (self._gate.recorded - counted) / (now - counted_at)
@@ -211,17 +247,13 @@ class Worker:
             task.cancel()
 
     async def _claim_some(self) -> int:
-        try:
-            found = 0
-            for campaign_id in await self._store.look(queries.campaigns_to_send):
-                claims = await self._claim(campaign_id)
-                found += claims
-                if not claims and self._desk.is_empty and self._gate.is_idle:
-                    await self._finish(campaign_id)
-        except PrefcentreError as error:
-            log.warning("claim_failed", why=str(error))
-            await asyncio.sleep(RETRY_SECONDS)
-            return 0
+        found = 0
+        for campaign_id in await self._store.look(queries.campaigns_to_send):
+            claims = await self._claim(campaign_id)
+            found += claims
+            if not claims and self._desk.is_empty and self._gate.is_idle:
+                await self._settle_doubt(campaign_id)
+                await self._finish(campaign_id)
         return found
 
     async def _claim(self, campaign_id: int) -> int:
@@ -229,17 +261,36 @@ class Worker:
         if mailing is None:
             mailing = await self._store.look(mailing_of, self._context, campaign_id)
             self._desk.learn(campaign_id, mailing)
-        limit = self._desk.room_for(mailing, self._batch) if self._desk.can_send else 0
-        if not limit:
-            return 0
-        ids = await self._store.do(ledger.claim, self._context, self.id, campaign_id, limit)
-        failpoints.reach(Failpoint.CLAIM_COMMITTED)
+        if campaign_id not in self._unlooked:
+            limit = self._desk.room_for(mailing, self._batch) if self._desk.can_send else 0
+            if not limit:
+                return 0
+            await self._take(campaign_id, limit)
+        ids = self._unlooked[campaign_id]
         if ids:
             claimed, refusals = await self._store.look(ledger.look, self._context, campaign_id, ids)
             for result in refusals:
                 self._gate.tell(result)
             self._desk.add(claimed)
+        del self._unlooked[campaign_id]
         return len(ids)
+
+    async def _take(self, campaign_id: int, limit: int) -> None:
+        try:
+            self._unlooked[campaign_id] = await self._store.do(
+                ledger.claim, self._context, self.id, campaign_id, limit
+            )
+        except Unavailable:
+            # It may have been committed all the same.
+            self._in_doubt.add(campaign_id)
+            raise
+        failpoints.reach(Failpoint.CLAIM_COMMITTED)
+
+    async def _settle_doubt(self, campaign_id: int) -> None:
+        """Give back what we may have claimed without learning of it; only when we have nothing else in hand."""
+        if campaign_id in self._in_doubt and not any(pool.held for pool in self._pools):
+            await self._store.do(ledger.release, self.id, campaign_id)
+            self._in_doubt.discard(campaign_id)
 
     async def _finish(self, campaign_id: int) -> None:
         if await self._store.do(report.finish_if_done, self._context, campaign_id):
@@ -257,7 +308,8 @@ class Worker:
         self._work.set()
 
     async def _drop_stopped(self) -> None:
-        while self._stopped:
-            campaign_id = self._stopped.pop()
+        for campaign_id in list(self._stopped):
             self._desk.drop_campaign(campaign_id)
+            self._unlooked.pop(campaign_id, None)
             await self._store.do(ledger.release, self.id, campaign_id)
+            self._stopped.discard(campaign_id)
