@@ -17,6 +17,10 @@ PEERS = Path(sys.prefix) / "peers"
 """An environment of its own for the programs that we are compared with, so that none gets among ours."""
 
 
+# What smtp-source puts in front of as many octets as it is told to send.
+_HEADER_OCTETS = 110
+
+
 @dataclass(frozen=True)
 class Run:
     """One program's way through its messages."""
@@ -41,7 +45,7 @@ def smtp_source(kind: SinkKind, port: int, messages: int, octets: int, connectio
     """The limit: the same bytes over and over, written by a C program that keeps its connections."""
     command = [
         postfix_program("smtp-source"),
-        *("-d", "-s", connections, "-l", octets, "-m", messages),
+        *("-d", "-s", connections, "-l", octets - _HEADER_OCTETS, "-m", messages),
         f"127.0.0.1:{port}",
     ]
     with listening(kind, port) as sink:

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 Results = dict[str, Any]
+_WIDTH = 110
 
 # What to run, by the name under which its answer is kept.
 STEPS: dict[str, Sequence[str]] = {
@@ -217,4 +218,4 @@ def show(verdicts: Sequence[dict[str, Any]]) -> None:
     for found in verdicts:
         measured = "not measured" if found["measured"] is None else f"{found['measured']:,g}"
         table.add_row(found["what"], found["aim"], measured, "met" if found["met"] else "MISSED")
-    Console(stderr=True).print(table)
+    Console(stderr=True, width=_WIDTH).print(table)
