@@ -3,6 +3,7 @@
 The map, from the ground up (each line may import only the lines above it):
 
     clock, errors, reasons      the time, what can go wrong, why somebody was not written to
+    metrics, log                what every process counts, and what it tells
     accounts                    mail servers and limits, as the settings describe them
     settings                    the environment, read once and checked
     tokens, addresses, lookup   signed links, e-mail addresses as values, keyed hashes of them
@@ -17,6 +18,7 @@ The map, from the ground up (each line may import only the lines above it):
     tracking                    opens and clicks of those who agreed
     messages                    one rendered mail as bytes
     delivery                    one row for each campaign and subscriber; the gate; the sender
+    monitoring                  numbers for a monitoring system
     web, jobs                   the pages; the clockwork
     app, supervisor, demo, cli  what puts it together and starts it
 """

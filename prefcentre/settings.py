@@ -146,6 +146,11 @@ class Settings(BaseSettings):
     dkim: tuple[DkimKey, ...] = Field(
         (), description="Keys that sign our mail here instead of at the mail server: `[[dkim]]`."
     )
+    metrics_token: SecretStr | None = Field(
+        None,
+        min_length=MIN_SECRET_LENGTH,
+        description="Lets a monitoring system read /metrics with “Authorization: Bearer …”; without it only this machine may.",
+    )
     demo: bool = Field(False, description="Set by “prefcentre demo”: shows the local inbox.")
     demo_inbox: Path | None = Field(
         None, description="Set by “prefcentre demo”: where the local inbox keeps its mails."

@@ -370,6 +370,24 @@ def _public_address(settings: Settings, world: World) -> Iterator[Check]:
         yield Check(
             "public address", Level.OK, f"{settings.public_url} leads to this installation."
         )
+        yield from _open_numbers(settings, world)
+
+
+def _open_numbers(settings: Settings, world: World) -> Iterator[Check]:
+    # A web server in front that shows nothing of whom it asks for makes every stranger look like this machine.
+    url = f"{settings.public_url}/metrics"
+    if is_loopback(urlsplit(settings.public_url).hostname or ""):
+        return
+    try:
+        is_open = world.http_status(url) == 200
+    except Unavailable:
+        is_open = False
+    if is_open:
+        yield Check(
+            "public address",
+            Level.WARNING,
+            f"Everybody can read {url}. Set PREFCENTRE_METRICS_TOKEN, or let the web server in front refuse it.",
+        )
 
 
 def _disk(settings: Settings, world: World) -> Iterator[Check]:

@@ -110,6 +110,9 @@ OPT_OUT_LATE = Counter(
     "opt_out_waits_given_up",
     "Opt-outs that were answered while a mail server still owed its answer; no dot can leave then any more.",
 )
+HITS = Counter(
+    "hits", "Opens and clicks that were written down, by who probably did it.", "kind", "hit_class"
+)
 REQUESTS = Counter("http_requests", "Requests that were answered.", "route", "method", "status")
 REQUEST_SECONDS = Histogram(
     "http_request_seconds", "How long answers took.", "route", bounds=_SECONDS
@@ -127,6 +130,7 @@ METERS: Mapping[str, Meter] = {
         AWAY,
         OPT_OUT_WAIT,
         OPT_OUT_LATE,
+        HITS,
         REQUESTS,
         REQUEST_SECONDS,
     )

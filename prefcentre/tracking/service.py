@@ -1,6 +1,7 @@
 """Opens and clicks of those who agreed: write a hit down with its class, and count people by class."""
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -9,6 +10,7 @@ from sqlmodel import Session
 
 from prefcentre.context import Context
 from prefcentre.errors import Unavailable
+from prefcentre.metrics import meters
 from prefcentre.preferences import service as preferences
 from prefcentre.tracking import queries, rules
 from prefcentre.tracking.links import TrackingLinks
@@ -98,7 +100,12 @@ class Recorder:
         hits = self._agreed(group)
         if hits:
             with self._context.db.tracking() as session:
-                record_hits(session, self._context, hits)
+                classes = record_hits(session, self._context, hits)
+            kinds = Counter(
+                (hit.kind, found.value) for hit, found in zip(hits, classes, strict=True)
+            )
+            for labels, count in kinds.items():
+                meters.HITS.add(count, *labels)
         for waiting in group:
             waiting.done = True
 

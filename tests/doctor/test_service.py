@@ -39,6 +39,7 @@ class PaperWorld:
     texts: dict[str, list[str]] = field(default_factory=lambda: dict(ALL_WELL))
     exchangers: list[str] = field(default_factory=lambda: ["mx.example.com"])
     status: int = 200
+    numbers: int = 404
     free: int = 50_000_000_000
     facts: SmtpFacts = GOOD_SERVER
     silent: frozenset[str] = frozenset()
@@ -53,7 +54,7 @@ class PaperWorld:
 
     def http_status(self, url: str) -> int:
         self._answer("http")
-        return self.status
+        return self.numbers if url.endswith("/metrics") else self.status
 
     def smtp(self, server: SmtpServer) -> SmtpFacts:
         self._answer("smtp")
@@ -275,6 +276,12 @@ def test_a_public_address_that_leads_elsewhere_is_an_error(
     found = the_one(remote, world, "public")
     assert found.level is Level.ERROR
     assert "/healthz" in found.message
+
+
+def test_numbers_that_everybody_can_read_are_warned_of(remote: Settings) -> None:
+    first, second = examine(remote, PaperWorld(numbers=200), "public")
+    assert (first.level, second.level) == (Level.OK, Level.WARNING)
+    assert "PREFCENTRE_METRICS_TOKEN" in second.message
 
 
 @pytest.mark.parametrize(

@@ -6,21 +6,22 @@ Owns no table. Works without scripts and cookies; a GET changes nothing that a p
 from flask import Blueprint, Flask
 
 from prefcentre.context import Context
-from prefcentre.web import assets, errors, headers
-from prefcentre.web.public import preferences, reading, requests, site, tracking, unsubscribe
+from prefcentre.web import assets, errors, headers, observing
+from prefcentre.web.public import ops, preferences, reading, requests, site, tracking, unsubscribe
 
 
 def blueprint(context: Context) -> Blueprint:
     """All public pages."""
     pages = Blueprint("public", __name__, template_folder="../templates")
     pages.before_request(requests.limit_body)
-    for part in (site, unsubscribe, preferences, reading, tracking):
+    for part in (site, ops, unsubscribe, preferences, reading, tracking):
         part.declare(pages, context)
     return pages
 
 
 def register(app: Flask, context: Context) -> None:
-    """Everything that the public pages need, in the right order: headers, error pages, style sheet, pages."""
+    """Everything that the public pages need, in the right order: counting, headers, error pages, style sheet, pages."""
+    observing.register(app)
     headers.register(app, context.settings)
     errors.register(app)
     assets.register(app, context.settings)
