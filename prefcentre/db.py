@@ -8,6 +8,8 @@ hits never wait for the sender. On PostgreSQL all of it is one database and one 
 
 import hashlib
 import json
+import os
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -36,6 +38,8 @@ NAMING_CONVENTION = {
 SQLModel.metadata.naming_convention = NAMING_CONVENTION
 
 BUSY_TIMEOUT_SECONDS = 30
+# A transaction and the list of changes in front of the file need some room; below this, something soon has none.
+LEAST_FREE_BYTES = 1 << 20
 # Each connection fills its own as the database grows, and what it does not hold the system's cache has.
 WRITER_CACHE_KIB, READER_CACHE_KIB = 16_384, 4_096
 
@@ -122,6 +126,15 @@ class Database:
         with told_plainly(self.tracker), Session(self.tracker, expire_on_commit=False) as session:
             yield session
             session.commit()
+
+    def trouble(self) -> str | None:
+        """What keeps everybody from writing, as far as that shows without writing; None when nothing does."""
+        if not self.is_sqlite:
+            return None
+        path = sqlite_path(self.url)
+        if shutil.disk_usage(path.parent).free < LEAST_FREE_BYTES:
+            return "there is no space left on the disk of the database"
+        return None if os.access(path, os.W_OK) else "the file of the database can't be written to"
 
     def close(self) -> None:
         """Give all connections back."""

@@ -190,10 +190,12 @@ def status(
             watching.watch(context, slug, as_json=as_json)
             return
         with context.db.reading() as session:
-            found = delivery.status(session, slug)
+            progress = delivery.progress(session, context, slug)
             uncertain = delivery.unknowns(session, context, slug)
+    found = {**progress.status, "waiting": watching.waiting(progress)}
     found["unknown"] = [_uncertain(one, whole=show_addresses) for one in uncertain]
-    answer(as_json, found, "\n".join([_status_text(found), *_uncertain_lines(found)]))
+    waits = [f"waits: {reason}" for reason in watching.reasons(progress)]
+    answer(as_json, found, "\n".join([_status_text(found), *waits, *_uncertain_lines(found)]))
 
 
 @app.command("resolve-unknown")

@@ -73,7 +73,7 @@ def as_data(found: Progress, rate: float) -> dict[str, Any]:
         "remaining": found.moving,
         "expected_end": expected_end(found, rate),
         "deferred": [asdict(one) for one in found.deferred],
-        "waiting": [asdict(one) for one in found.waiting],
+        "waiting": waiting(found),
     }
 
 
@@ -117,7 +117,7 @@ def _line(found: Progress, rate: float) -> str:
         outcomes or "nobody yet",
         f"{rate:,.0f}/s",
         f"until about {ends:%H:%M:%S} UTC" if ends else "",
-        *_reasons(found),
+        *reasons(found),
     ]
     return "; ".join(part for part in parts if part)
 
@@ -136,7 +136,7 @@ def _view(found: Progress, rate: float) -> Group:
     parts += [Text(f"  {name} {n:,}") for name, n in found.status["outcomes"].items() if n]
     if found.deferred:
         parts.append(_deferred(found))
-    parts += [Text(f"waits: {reason}", style="yellow") for reason in _reasons(found)]
+    parts += [Text(f"waits: {reason}", style="yellow") for reason in reasons(found)]
     return Group(*parts)
 
 
@@ -149,7 +149,13 @@ def _deferred(found: Progress) -> Table:
     return table
 
 
-def _reasons(found: Progress) -> list[str]:
+def waiting(found: Progress) -> list[dict[str, Any]]:
+    """What a campaign waits for, for a program."""
+    return [asdict(one) for one in found.waiting]
+
+
+def reasons(found: Progress) -> list[str]:
+    """The same for a person."""
     return [
         (f"{one.scope}: " if one.scope else "")
         + one.why

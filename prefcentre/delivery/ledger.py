@@ -142,6 +142,17 @@ def troubles(session: Session, context: Context) -> list[str]:
     )
 
 
+def stalled(session: Session, context: Context) -> timedelta | None:
+    """For how long a sender of this machine could not renew its lease although it is there; None when all could."""
+    now = context.clock.now()
+    silent = [
+        now - worker.alive_until + LEASE
+        for worker in presence.open_workers(session)
+        if worker.alive_until <= now and _is_here(worker)
+    ]
+    return max(silent, default=None)
+
+
 def recover(session: Session, context: Context, own_id: int = 0) -> dict[str, int]:
     """Put right what dead workers left behind, and wake what waited long enough (run at start and every 30 s).
 
@@ -419,9 +430,12 @@ def _bury(session: Session, worker_id: int, now: datetime) -> tuple[int, int]:
 
 
 def _is_dead(worker: Worker, now: datetime) -> bool:
-    if worker.alive_until <= now:
-        return True
-    return worker.host == _host() and _process_start(worker.pid) != worker.process_started
+    return worker.alive_until <= now or (worker.host == _host() and not _is_here(worker))
+
+
+def _is_here(worker: Worker) -> bool:
+    """Whether it is a process of this machine that has not ended."""
+    return worker.host == _host() and _process_start(worker.pid) == worker.process_started
 
 
 def _host() -> str:
@@ -438,7 +452,9 @@ def _process_start(pid: int) -> str | None:
     None when there is no such process; "" where the system does not say, so that only the lease counts.
     """
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+        told = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        # One that has ended and that its parent has not looked at yet is still listed.
+        return None if told[0] == "Z" else told[19]
     except FileNotFoundError:
         return None if Path("/proc/self/stat").exists() else ""
     except (OSError, IndexError):

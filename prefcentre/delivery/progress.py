@@ -31,6 +31,7 @@ class Obstacle(StrEnum):
     PAUSED = "paused"  # A person stopped it.
     HELD = "held"  # We stopped it until a person decides.
     NO_WORKER = "no_worker"  # Nobody is there to send.
+    DATABASE = "database"  # The sender can't write to the database; it tries again by itself.
     MAIL_SERVER = (
         "mail_server"  # The mail server is away or refuses us; the sender tries again by itself.
     )
@@ -106,8 +107,8 @@ def _waiting(
     stopped = _stopped(campaign)
     if stopped is not None:
         yield stopped
-    if campaign.state != CampaignState.PAUSED and not ledger.live_workers(session, context):
-        yield Waiting(Obstacle.NO_WORKER, "no worker is running; “prefcentre run” starts some")
+    if campaign.state != CampaignState.PAUSED:
+        yield from _no_sender(session, context)
     if campaign.state == CampaignState.SENDING:
         for trouble in ledger.troubles(session, context):
             yield Waiting(Obstacle.MAIL_SERVER, trouble)
@@ -115,6 +116,18 @@ def _waiting(
         if not found.moving and found.status["outcomes"]["deferred"]:
             until = watch_queries.next_attempt(session, campaign.id or 0)
             yield Waiting(Obstacle.RETRY, "mail servers put off everybody who is left", until)
+
+
+def _no_sender(session: Session, context: Context) -> Iterator[Waiting]:
+    trouble, silent = context.db.trouble(), ledger.stalled(session, context)
+    if trouble is not None:
+        yield Waiting(Obstacle.DATABASE, trouble)
+    elif silent is not None:
+        seconds = round(silent.total_seconds())
+        why = f"a sender could not write to the database for {seconds} s; its log says why"
+        yield Waiting(Obstacle.DATABASE, why)
+    if silent is None and not ledger.live_workers(session, context):
+        yield Waiting(Obstacle.NO_WORKER, "no worker is running; “prefcentre run” starts some")
 
 
 def _stopped(campaign: Campaign) -> Waiting | None:

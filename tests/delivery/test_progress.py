@@ -1,10 +1,12 @@
 """How far a campaign is, and what it says it waits for."""
 
+import os
 from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
 
+from prefcentre import db
 from prefcentre.campaigns import service as campaigns
 from prefcentre.campaigns.models import Campaign
 from prefcentre.context import Context
@@ -75,6 +77,38 @@ def test_with_a_worker_nothing_is_in_the_way(
     any_context: Context, spring: Campaign, worker: int
 ) -> None:
     assert look(any_context).waiting == []
+
+
+def test_a_sender_whose_lease_ran_out_although_it_is_there_has_trouble_with_the_database(
+    any_context: Context, spring: Campaign, worker: int, clock: FrozenClock
+) -> None:
+    clock.advance(seconds=40)
+    (one,) = look(any_context).waiting
+    assert one.what is Obstacle.DATABASE
+    assert "for 40 s" in one.why
+
+
+def test_a_full_disk_is_told_before_anybody_notices(
+    context: Context, cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start(context)
+    with context.db.writing() as session:
+        ledger.sign_in(session, context)
+    monkeypatch.setattr(db, "LEAST_FREE_BYTES", 1 << 62)
+    (one,) = look(context).waiting
+    assert one.what is Obstacle.DATABASE
+    assert "no space left" in one.why
+
+
+def test_a_file_that_can_not_be_written_to_is_told(
+    context: Context, cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start(context)
+    with context.db.writing() as session:
+        ledger.sign_in(session, context)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    (one,) = look(context).waiting
+    assert "can't be written to" in one.why
 
 
 def test_people_put_off_are_counted_by_domain(
