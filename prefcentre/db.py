@@ -136,6 +136,14 @@ class Database:
             return "there is no space left on the disk of the database"
         return None if os.access(path, os.W_OK) else "the file of the database can't be written to"
 
+    def let_go(self) -> None:
+        """Give back what a large piece of work has left in caches; what comes next is small."""
+        if not self.is_sqlite:
+            return
+        for engine in (self.reader, self.writer):
+            with told_plainly(engine), engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA shrink_memory")
+
     def close(self) -> None:
         """Give all connections back."""
         for engine in {self.reader, self.writer, self.tracker}:
@@ -420,7 +428,10 @@ def _in_words(error: BaseException, driver: Any) -> str | None:
 
 def _sqlite_engine(url: str, begin: str, cache_kib: int) -> sa.Engine:
     engine = sa.create_engine(
-        url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False}
+        url,
+        connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
+        # The one that was used last comes first, so that not every connection fills a cache of its own in turn.
+        pool_use_lifo=True,
     )
 
     @sa.event.listens_for(engine, "connect")

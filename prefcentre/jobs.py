@@ -136,6 +136,7 @@ class Clockwork:
             failpoints.reach(Failpoint.SCHEDULER_BEGUN)
             while self._prepare(campaign_id):
                 failpoints.reach(Failpoint.AUDIENCE_COMMITTED)
+            self._context.db.let_go()
         finally:
             self._under_way.discard(campaign_id)
         self._worker.wake()

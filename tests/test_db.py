@@ -312,3 +312,13 @@ def test_a_mistake_of_ours_keeps_its_own_name(pg_context: Context) -> None:
 def test_reading_gives_a_session_of_sqlmodel(any_context: Context) -> None:
     with any_context.db.reading() as session:
         assert isinstance(session, Session)
+
+
+def test_caches_are_given_back_on_any_database(any_context: Context) -> None:
+    """After an audience was prepared; what is in the tables stays, of course."""
+    with any_context.db.writing() as session:
+        session.execute(sa.text("CREATE TABLE kept (id INTEGER)"))
+        session.execute(sa.text("INSERT INTO kept VALUES (7)"))
+    any_context.db.let_go()
+    with any_context.db.reading() as session:
+        assert session.execute(sa.text("SELECT id FROM kept")).scalar_one() == 7
