@@ -1,0 +1,142 @@
+"""The gate with passengers that tests make: what a journey can't easily bring about."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+
+from prefcentre.campaigns.models import Campaign
+from prefcentre.context import Context
+from prefcentre.delivery import gate, ledger
+from prefcentre.delivery.gate import Gate, Store
+from prefcentre.delivery.ledger import Claimed, Verdict
+from prefcentre.delivery.valve import Valve
+from prefcentre.errors import Unavailable
+from tests.delivery.conftest import outcomes
+
+
+class Passenger:
+    """A message at its dot that notes what it is told."""
+
+    def __init__(self, asking: Claimed) -> None:
+        self.asking = asking
+        self.scopes: tuple[str, ...] = ()
+        self.told: list[str] = []
+
+    def open(self) -> bool:
+        self.told.append("open")
+        return True
+
+    def wait(self, scope: str) -> None:
+        self.told.append(f"wait for {scope}")
+
+    def turn_away(self, verdict: Verdict) -> None:
+        self.told.append(verdict.value)
+
+
+def claim(context: Context, campaign: Campaign) -> tuple[int, Claimed]:
+    """A worker, and Ada claimed by it."""
+    campaign_id = campaign.id or 0
+    with context.db.writing() as session:
+        worker = ledger.sign_in(session, context)
+        ids = ledger.claim(session, context, worker, campaign_id, 10)
+    with context.db.reading() as session:
+        (claimed,), _ = ledger.look(session, context, campaign_id, ids)
+    return worker, claimed
+
+
+def with_gate(context: Context, worker: int, act: Callable[[Gate], object]) -> None:
+    """Run a gate until ``act``, a coroutine function, is done with it."""
+
+    async def run() -> None:
+        store = Store(context)
+        found = Gate(store, context, worker, Valve(), lambda: None)
+        task = asyncio.create_task(found.run())
+        try:
+            async with asyncio.timeout(20):
+                await act(found)  # type: ignore[misc]
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+            store.close()
+
+    asyncio.run(run())
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until something is so."""
+    while not condition():  # noqa: ASYNC110 - what is waited for tells nobody.
+        await asyncio.sleep(0.01)
+
+
+def test_a_row_that_is_on_its_way_twice_gets_one_dot(
+    any_context: Context, spring: Campaign
+) -> None:
+    """It was given back and claimed again while its first message was still being spoken."""
+    worker, claimed = claim(any_context, spring)
+    passengers = [Passenger(claimed), Passenger(claimed)]
+
+    async def act(found: Gate) -> None:
+        for passenger in passengers:
+            found.ask(passenger)
+        await until(lambda: all(passenger.told for passenger in passengers))
+
+    with_gate(any_context, worker, act)
+    assert [passenger.told for passenger in passengers] == [["open"], ["lost"]]
+    assert outcomes(any_context) == {"handing_off": 1}
+
+
+def test_who_comes_while_the_database_is_away_waits_at_the_dot(
+    any_context: Context, spring: Campaign, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker, claimed = claim(any_context, spring)
+    first, later = Passenger(claimed), Passenger(claimed)
+    pass_gate, is_away = ledger.pass_gate, True
+
+    def away(*args: object) -> object:
+        if is_away:
+            raise Unavailable
+        return pass_gate(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ledger, "pass_gate", away)
+    monkeypatch.setattr(gate, "RETRY_SECONDS", 0.01)
+
+    async def act(found: Gate) -> None:
+        nonlocal is_away
+        found.ask(first)
+        await until(lambda: found.outage.why is not None)
+        found.ask(later)
+        await asyncio.sleep(0.1)
+        assert (first.told, later.told) == (["lost"], [])
+        is_away = False
+        await until(lambda: bool(later.told))
+        assert found.outage.why is None
+
+    with_gate(any_context, worker, act)
+    # The first one's row was given back, which the gate has written before it asked about anybody else.
+    assert later.told == ["lost"]
+    assert outcomes(any_context) == {"pending": 1}
+
+
+def test_who_waits_can_be_turned_back_when_the_sender_ends(
+    any_context: Context, spring: Campaign, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker, claimed = claim(any_context, spring)
+    passengers = [Passenger(claimed), Passenger(claimed)]
+
+    def away(*_: object) -> object:
+        raise Unavailable
+
+    monkeypatch.setattr(ledger, "pass_gate", away)
+
+    async def act(found: Gate) -> None:
+        found.ask(passengers[0])
+        await until(lambda: found.outage.why is not None)
+        found.ask(passengers[1])
+        found.turn_all_back()
+
+    with_gate(any_context, worker, act)
+    assert [passenger.told for passenger in passengers] == [["lost"], ["lost"]]
+    assert outcomes(any_context) == {"claimed": 1}
