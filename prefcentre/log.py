@@ -60,9 +60,7 @@ def start_log(process: str | None = None, *, quiet: bool = False) -> None:
     if not quiet:
         # Somebody at a terminal is better served by Python's own words.
         sys.excepthook = _crashed
-        threading.excepthook = lambda args: _crashed(
-            args.exc_type, args.exc_value, args.exc_traceback
-        )
+        threading.excepthook = _crashed_in_thread
     root = logging.getLogger()
     if not any(isinstance(handler, Forwarder) for handler in root.handlers):
         root.addHandler(Forwarder(logging.WARNING))
@@ -100,6 +98,10 @@ def _crashed(
 ) -> None:
     if not isinstance(error, KeyboardInterrupt):
         structlog.get_logger().critical("crashed", exc_info=error)
+
+
+def _crashed_in_thread(args: threading.ExceptHookArgs) -> None:
+    _crashed(args.exc_type, args.exc_value, args.exc_traceback)
 
 
 # --- processors, in the words that structlog calls them with -----------------------------------------

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -282,6 +283,9 @@ def run_here(*arguments: object) -> Answer:
     code = 0
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(stdout), redirect_stderr(stderr):
         patch.setattr(sys, "argv", ["prefcentre", *map(str, arguments)])
+        # A command takes care of crashes, which is this program's business again when it has ended.
+        for module in (sys, threading):
+            patch.setattr(module, "excepthook", module.excepthook)
         try:
             main()
         except SystemExit as end:

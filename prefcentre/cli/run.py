@@ -4,10 +4,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
 
+import structlog
 import typer
 
 from prefcentre.cli.common import err, opened
 from prefcentre.context import Context
+
+log = structlog.get_logger()
 
 ParentOption = Annotated[
     int | None, typer.Option(hidden=True, help="End at once when this process is gone.")
@@ -74,7 +77,10 @@ def _send(parent: int | None = None) -> None:
 
 
 def _tell(text: str) -> None:
-    err.print(text, markup=False)
+    if err.is_terminal:
+        err.print(text, markup=False)
+    else:
+        log.warning("process_ended", text=text)
 
 
 @contextmanager
