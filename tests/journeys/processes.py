@@ -97,6 +97,11 @@ def running(process: Process) -> Iterator[Process]:
         process.kill()
 
 
+def children(pid: int) -> list[int]:
+    """The processes that a process has started."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 def _become(
     environment: Mapping[str, str], command: list[str], log: Path, before: Before | None
 ) -> None:
