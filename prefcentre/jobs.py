@@ -7,6 +7,7 @@ campaigns into jobs; each job begins by compare and set, so a job that fires twi
 import asyncio
 import logging
 import secrets
+import time
 from collections.abc import Callable
 from datetime import UTC, timedelta
 from functools import partial
@@ -19,6 +20,7 @@ from sqlmodel import Session
 from prefcentre import failpoints
 from prefcentre.campaigns import service as campaigns
 from prefcentre.campaigns.service import Campaign, CampaignState
+from prefcentre.clock import Clock
 from prefcentre.context import Context
 from prefcentre.delivery import service as delivery
 from prefcentre.delivery.service import Outage, Worker
@@ -30,10 +32,36 @@ LEASE_NAME = "scheduler"
 OVERDUE = "overdue"
 LEASE_SECONDS, TICK_SECONDS, HEARTBEAT_SECONDS, RECOVERY_SECONDS = 5, 1, 3, 30
 PRUNING_SECONDS = 60
-CLOCK_SECONDS, TOLERATED_JUMP_SECONDS = 1.0, 2.0
+CLOCK_SECONDS, TOLERATED_JUMP_SECONDS, STEADY_SECONDS = 1.0, 2.0, 15.0
 LOOK_AHEAD = timedelta(seconds=30)
 
 log = structlog.get_logger()
+
+
+class Steadiness:
+    """Whether the clock on the wall goes on as time does; a test or an administrator may set it."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._offset = self._measure()
+        self._set_at: float | None = None
+
+    def look(self) -> float:
+        """By how many seconds the clock was set since the last look; 0 when it went on as it should."""
+        before, self._offset = self._offset, self._measure()
+        if abs(self._offset - before) < TOLERATED_JUMP_SECONDS:
+            return 0.0
+        self._set_at = time.monotonic()
+        log.warning("clock_was_set", seconds=round(self._offset - before))
+        return self._offset - before
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether it was not set so lately that others may not have noticed."""
+        return self._set_at is None or time.monotonic() - self._set_at > STEADY_SECONDS
+
+    def _measure(self) -> float:
+        return self._clock.now().timestamp() - time.monotonic()
 
 
 class Clockwork:
@@ -46,6 +74,7 @@ class Clockwork:
         self._epoch: int | None = None
         self._under_way: set[int] = set()
         self._outage = Outage("clockwork")
+        self._steadiness = Steadiness(context.clock)
         self._watch: asyncio.Task[None] | None = None
         # One instance of each job, run late rather than not at all: a missed heartbeat is still wanted.
         self._scheduler = AsyncIOScheduler(
@@ -79,15 +108,9 @@ class Clockwork:
 
     async def _watch_clock(self) -> None:
         """Go on at once when somebody sets the clock back; the scheduler would wait until it shows the old time again."""
-        loop = asyncio.get_running_loop()
         while True:
-            before, since = self._context.clock.now(), loop.time()
             await asyncio.sleep(CLOCK_SECONDS)
-            passed = (self._context.clock.now() - before).total_seconds()
-            jumped = passed - (loop.time() - since)
-            if abs(jumped) > TOLERATED_JUMP_SECONDS:
-                log.warning("clock_jumped", seconds=round(jumped))
-            if jumped < -TOLERATED_JUMP_SECONDS:
+            if self._steadiness.look() < 0:
                 for job in self._scheduler.get_jobs():
                     if isinstance(job.trigger, IntervalTrigger):
                         job.modify(next_run_time=self._context.clock.now())
@@ -167,6 +190,10 @@ class Clockwork:
 
     def _recover(self) -> None:
         """Put right what dead workers left, and end the rest of cancelled campaigns."""
+        self._steadiness.look()
+        if not self._steadiness.is_steady:
+            # Everybody's lease looks too old or too young until they have sent a heartbeat by the new time.
+            return
         with self._context.db.writing() as session:
             found = delivery.recover(session, self._context, self._worker.id)
         if any(found.values()):
