@@ -68,6 +68,8 @@ class Desk:
         self.want_more = asyncio.Event()
         self.low_water = 0
         self.is_stopping = False
+        # Seconds from claim to yes, of each message since somebody last looked.
+        self.accepted_after: list[float] = []
         self._broken_at_gate: Counter[tuple[int, int]] = Counter()
 
     # --- Coming in ----------------------------------------------------------------------------------------------------
@@ -102,7 +104,8 @@ class Desk:
 
     def add(self, claimed: Iterable[Claimed]) -> None:
         """Take claimed recipients in hand."""
-        self._ready.extend(map(Job, claimed))
+        now = self._loop.time()
+        self._ready.extend(Job(one, now) for one in claimed)
         self.wake()
 
     def wake(self) -> None:
@@ -373,6 +376,7 @@ class Desk:
         if stage is Stage.DOT and reply.is_ok:
             pool.accepted()
             self.lessons.accepted(pool.scope, domain)
+            self.accepted_after.append(self._loop.time() - job.since)
             return replies.ACCEPTED
         outcome = replies.judge(
             reply.code,

@@ -15,7 +15,7 @@ from sqlmodel import Session
 from prefcentre import failpoints
 from prefcentre.context import Context
 from prefcentre.db import LastingWriter
-from prefcentre.delivery import ledger
+from prefcentre.delivery import counting, ledger
 from prefcentre.delivery.ledger import Claimed, Limits, Passage, Result, Verdict
 from prefcentre.delivery.models import DeliveryState
 from prefcentre.delivery.outage import Outage
@@ -161,6 +161,7 @@ class Gate:
         try:
             asking = [passenger.asking for passenger in waiting]
             limits = self._limits(waiting)
+            began = time.monotonic()
             passage, opened_at = await self._store.do(self._pass, asking, results, limits)
         except Unavailable as error:
             self.outage.note(error)
@@ -176,7 +177,9 @@ class Gate:
         else:
             self.outage.over()
             self.recorded += len(results)
+            seconds = time.monotonic() - began
             self._open(waiting, passage, opened_at)
+            counting.group_passed(len(waiting), [*results, *passage.refused], seconds)
         finally:
             self._busy = False
         if self._waiting:

@@ -228,7 +228,11 @@ def _transition(_sqlite: bool) -> sa.Update:  # noqa: FBT001 - what Prepared ask
             smtp_code=sa.bindparam("b_code"),
             smtp_text=sa.bindparam("b_text"),
             worker_id=sa.bindparam("b_keep"),
-            at=sa.bindparam("b_at"),
+            # What passed the gate keeps that time: opt-outs are held against it, and an index need not be changed.
+            at=sa.case(
+                (sa.literal_column("delivery.state IN ('handing_off', 'unknown')"), DELIVERY.c.at),
+                else_=sa.bindparam("b_at", type_=DELIVERY.c.at.type),
+            ),
         )
     )
 

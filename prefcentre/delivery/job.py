@@ -16,6 +16,7 @@ class Job:
     """A claimed recipient on its way."""
 
     claimed: Claimed
+    since: float = 0.0
     failures: int = 0
     message: Message | None = None
     envelope: Envelope = field(default=Envelope(b"", b""))

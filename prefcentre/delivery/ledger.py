@@ -238,11 +238,15 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """What the gate decided: a verdict for each who asked, the limit that holds back those who wait, and all room left."""
+    """What the gate decided: a verdict for each who asked, the limit that holds back those who wait, and all room left.
+
+    ``refused`` is what was written about those whom it kept back for good.
+    """
 
     verdicts: dict[tuple[int, int], Verdict]
     waiting_for: Mapping[tuple[int, int], str] = field(default_factory=dict)
     rooms: Mapping[str, Room] = field(default_factory=dict)
+    refused: Sequence[Result] = ()
 
 
 def pass_gate(
@@ -271,7 +275,8 @@ def pass_gate(
     record(session, context, worker_id, results)
     failpoints.reach(Failpoint.GATE_RESULTS)
     if limits is None:
-        passage = Passage(_open_or_refuse(session, context, worker_id, asking))
+        verdicts, refused = _open_or_refuse(session, context, worker_id, asking)
+        passage = Passage(verdicts, refused=refused)
     else:
         passage = _pass_within(session, context, worker_id, asking, limits)
     failpoints.reach(Failpoint.GATE_WRITTEN)
@@ -290,7 +295,7 @@ def _pass_within(
     rooms = throttles.rooms(session, wanted, context.clock.now(), limits.known)
     held = throttles.grant(limits.scopes, rooms)
     may_go = [claimed for claimed, scope in zip(asking, held, strict=True) if scope is None]
-    verdicts = _open_or_refuse(session, context, worker_id, may_go)
+    verdicts, refused = _open_or_refuse(session, context, worker_id, may_go)
     waiting_for: dict[tuple[int, int], str] = {}
     used: Counter[str] = Counter()
     for claimed, scopes, scope in zip(asking, limits.scopes, held, strict=True):
@@ -304,16 +309,17 @@ def _pass_within(
         scope: room if room.free is None else replace(room, free=room.free - used[scope])
         for scope, room in rooms.items()
     }
-    return Passage(verdicts, waiting_for, left)
+    return Passage(verdicts, waiting_for, left, refused)
 
 
 def _open_or_refuse(
     session: Session, context: Context, worker_id: int, asking: Sequence[Claimed]
-) -> dict[tuple[int, int], Verdict]:
+) -> tuple[dict[tuple[int, int], Verdict], list[Result]]:
     by_campaign: dict[int, list[Claimed]] = defaultdict(list)
     for claimed in asking:
         by_campaign[claimed.campaign_id].append(claimed)
     verdicts: dict[tuple[int, int], Verdict] = {}
+    refused: list[Result] = []
     for campaign_id, waiting in by_campaign.items():
         question = replace(waiting[0].question, at=context.clock.now())
         ids = [claimed.id for claimed in waiting]
@@ -321,9 +327,11 @@ def _open_or_refuse(
         for id_ in opened:
             verdicts[campaign_id, id_] = Verdict.OPEN
         if len(opened) < len(ids):
-            rest = set(ids).difference(opened)
-            verdicts |= _turn_away(session, context, worker_id, question, sorted(rest))
-    return verdicts
+            rest = sorted(set(ids).difference(opened))
+            kept_back, written = _turn_away(session, context, worker_id, question, rest)
+            verdicts |= kept_back
+            refused += written
+    return verdicts, refused
 
 
 def record(session: Session, context: Context, worker_id: int, results: Iterable[Result]) -> None:
@@ -365,7 +373,7 @@ def _turn_away(
     worker_id: int,
     question: Question,
     ids: Sequence[int],
-) -> dict[tuple[int, int], Verdict]:
+) -> tuple[dict[tuple[int, int], Verdict], list[Result]]:
     """Write down why these may not pass; a row that is not this worker's any more is left alone."""
     campaign_id = question.campaign_id
     campaign = campaigns.by_id(session, campaign_id)
@@ -379,7 +387,7 @@ def _turn_away(
         )
         found = [Result(campaign_id, id_, b"", DeliveryState.CLAIMED, stopped) for id_ in ids]
         record(session, context, worker_id, found)
-        return {(campaign_id, id_): Verdict.STOPPED for id_ in ids}
+        return {(campaign_id, id_): Verdict.STOPPED for id_ in ids}, []
     codes = gate_queries.codes(session, question, ids)
     verdicts = {(campaign_id, id_): Verdict.LOST for id_ in ids}
     refused: list[Result] = []
@@ -393,7 +401,7 @@ def _turn_away(
             )
             verdicts[campaign_id, id_] = Verdict.REFUSED
     record(session, context, worker_id, refused)
-    return verdicts
+    return verdicts, refused
 
 
 def _state(reason: Reason) -> DeliveryState:
@@ -426,7 +434,7 @@ def _bury(session: Session, worker_id: int, now: datetime) -> tuple[int, int]:
     throttles.drop_shares(session, worker_id)
     given_back = queries.give_back(session, worker_id)
     failpoints.reach(Failpoint.RECOVERY_PENDING)
-    return given_back, queries.orphan(session, worker_id, now)
+    return given_back, queries.orphan(session, worker_id)
 
 
 def _is_dead(worker: Worker, now: datetime) -> bool:

@@ -98,13 +98,16 @@ def give_back(session: Session, worker_id: int, campaign_id: int | None = None) 
     return rowcount(session.execute(update.values(state=DeliveryState.PENDING, worker_id=None)))
 
 
-def orphan(session: Session, worker_id: int, at: datetime) -> int:
-    """What a dead worker may have put on the wire becomes unknown; the row keeps its id, for an answer that comes late."""
+def orphan(session: Session, worker_id: int) -> int:
+    """What a dead worker may have put on the wire becomes unknown.
+
+    The row keeps the worker, for an answer that comes late, and the time at which the gate let it pass.
+    """
     return rowcount(
         session.execute(
             sa.update(DELIVERY)
             .where(DELIVERY.c.worker_id == worker_id, _is(DeliveryState.HANDING_OFF))
-            .values(state=DeliveryState.UNKNOWN, at=at)
+            .values(state=DeliveryState.UNKNOWN)
         )
     )
 

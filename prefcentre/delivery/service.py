@@ -26,6 +26,7 @@ from prefcentre.delivery.unknowns import (
 )
 from prefcentre.delivery.worker import Worker
 from prefcentre.failpoints import Failpoint
+from prefcentre.metrics.meters import OPT_OUT_LATE, OPT_OUT_WAIT
 
 __all__ = [
     "Checked",
@@ -92,11 +93,16 @@ def wait_for_dots(context: Context, keys: list[bytes], timeout: float = 2.0) -> 
     as well, because a dot leaves within a shorter time of its gate or never (design §12).
     """
     failpoints.reach(Failpoint.OPT_OUT_COMMITTED)
-    until = time.monotonic() + timeout
-    while True:
-        with context.db.reading() as session:
-            if not queries.on_the_wire(session, keys):
-                return True
-        if time.monotonic() >= until:
-            return False
+    began = time.monotonic()
+    while is_waiting := _is_on_the_wire(context, keys):
+        if time.monotonic() - began >= timeout:
+            OPT_OUT_LATE.add(1)
+            break
         time.sleep(_LOOK_AGAIN_SECONDS)
+    OPT_OUT_WAIT.observe(time.monotonic() - began)
+    return not is_waiting
+
+
+def _is_on_the_wire(context: Context, keys: list[bytes]) -> bool:
+    with context.db.reading() as session:
+        return queries.on_the_wire(session, keys)

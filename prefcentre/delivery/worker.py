@@ -12,7 +12,7 @@ from sqlmodel import Session
 
 from prefcentre import failpoints
 from prefcentre.context import Context
-from prefcentre.delivery import ledger, queries, report
+from prefcentre.delivery import counting, ledger, queries, report
 from prefcentre.delivery.desk import Desk
 from prefcentre.delivery.filling import mailing_of
 from prefcentre.delivery.gate import RETRY_SECONDS, Gate, Store
@@ -24,6 +24,7 @@ from prefcentre.delivery.transports.smtp import Timeouts
 from prefcentre.delivery.valve import Valve
 from prefcentre.errors import PrefcentreError, Unavailable
 from prefcentre.failpoints import Failpoint
+from prefcentre.log import know, masked
 from prefcentre.throttles import service as throttles
 from prefcentre.throttles.service import Limit, Room
 
@@ -87,6 +88,7 @@ class Worker:
 
     async def _begin(self) -> None:
         self.id = await self._store.do(ledger.sign_in, self._context)
+        know(worker=self.id)
         await self._store.do(ledger.recover, self._context, self.id)
         accounts = self._context.settings.accounts
         log.info("worker_started", worker=self.id, accounts=[account.name for account in accounts])
@@ -121,7 +123,8 @@ class Worker:
             for pool in self._pools
             if pool.breaker.why is not None
         ]
-        return "; ".join(found)[:_TROUBLE_LENGTH] or None
+        # Servers like to repeat an address.
+        return masked("; ".join(found))[:_TROUBLE_LENGTH] or None
 
     # --- Every second -------------------------------------------------------------------------------------------------
 
@@ -131,6 +134,7 @@ class Worker:
             await asyncio.sleep(self._until_next_look())
             for pool in self._pools:
                 pool.watch()
+            counting.second_passed(self._pools, self._desk.accepted_after)
             try:
                 await self._mind_limits()
             except Unavailable as error:
@@ -198,6 +202,7 @@ class Worker:
         # A server that never answers must not keep us; sign_out says "unknown" of those who are at the dot then.
         await asyncio.gather(*(pool.close(STOP_SECONDS) for pool in self._pools))
         self._signing.close()
+        counting.second_passed(self._pools, self._desk.accepted_after)
         try:
             await asyncio.wait_for(self._gate.drained(), RECORD_SECONDS)
             await self._store.do(ledger.sign_out, self._context, self.id)
