@@ -111,6 +111,7 @@ class Gate:
         self._busy = False
         self._idle = asyncio.Event()
         self.outage = Outage("gate")
+        self._is_closing = False
         self.recorded = 0
         # How many connections there are, so how many may come to their dots at about the same time.
         self.crowd = 0
@@ -149,10 +150,10 @@ class Gate:
             self._wake.clear()
             await self._take_through()
 
-    def turn_all_back(self) -> None:
-        """Nobody who waits now will be decided about; they start again when somebody claims them."""
-        waiting, self._waiting = self._waiting, []
-        self._turn_back(waiting)
+    def close(self) -> None:
+        """From now on nobody waits for a database that is away; they start again when somebody claims them."""
+        self._is_closing = True
+        self._wake.set()
 
     async def _take_through(self) -> None:
         waiting = self._next_group()
@@ -193,6 +194,9 @@ class Gate:
         if self.outage.why is not None:
             # Until results can be written again, whoever comes waits at the dot, where the servers keep them for
             # minutes; taking messages back one after the other would only make those servers transfer them in vain.
+            if self._is_closing:
+                waiting, self._waiting = self._waiting, []
+                self._turn_back(waiting)
             return []
         group: dict[tuple[int, int], AtTheDot] = {}
         others: list[AtTheDot] = []

@@ -197,8 +197,7 @@ class Worker:
     async def _end(self, gate: "asyncio.Task[None]") -> None:
         self._desk.is_stopping = True
         self._desk.clear()
-        if self._gate.outage.why is not None:
-            self._gate.turn_all_back()
+        self._gate.close()
         # A server that never answers must not keep us; sign_out says "unknown" of those who are at the dot then.
         await asyncio.gather(*(pool.close(STOP_SECONDS) for pool in self._pools))
         self._signing.close()

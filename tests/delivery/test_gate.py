@@ -130,12 +130,14 @@ def test_who_waits_can_be_turned_back_when_the_sender_ends(
         raise Unavailable
 
     monkeypatch.setattr(ledger, "pass_gate", away)
+    monkeypatch.setattr(gate, "RETRY_SECONDS", 0.01)
 
     async def act(found: Gate) -> None:
         found.ask(passengers[0])
         await until(lambda: found.outage.why is not None)
         found.ask(passengers[1])
-        found.turn_all_back()
+        found.close()
+        await until(lambda: bool(passengers[1].told))
 
     with_gate(any_context, worker, act)
     assert [passenger.told for passenger in passengers] == [["lost"], ["lost"]]

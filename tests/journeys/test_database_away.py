@@ -260,6 +260,28 @@ def test_a_file_that_can_only_be_read_is_waited_for(
         send_through(trial, read_only, "database can't be written to", read_only_when_told)
 
 
+def test_a_sender_ends_when_told_to_although_nothing_can_be_written_down(
+    ready: Ready, tmp_path: Path, smtpd: RecordingSmtpServer
+) -> None:
+    with ready.copy(tmp_path / "site", smtpd) as trial:
+        worker = trial.start("worker", before=read_only_when_told)
+        smtpd.wait_for(PEOPLE // 2)
+        mark = trial.site.home / "read-only"
+        mark.touch()
+        eventually(lambda: "database_away" in worker.said())
+        worker.stop()
+        assert "worker_stopped_without_signing_out" in worker.said()
+        late = trial.start("worker", before=read_only_when_told)
+        assert late.wait() == 1
+        assert "prefcentre: The database can't be written to" in late.said()
+        mark.unlink()
+        # Whose answers could not be written down any more.
+        uncertain = trial.at_the_dot()
+        assert uncertain <= trial.came()
+        trial.go_on()
+        trial.check(uncertain)
+
+
 def test_a_disk_that_fails_is_waited_for(
     ready: Ready, tmp_path: Path, smtpd: RecordingSmtpServer
 ) -> None:
