@@ -117,7 +117,7 @@ def send_with_kills(trial: Trial, kills: int, workers: int) -> None:
     # People who leave get no mail, so there are a few less to wait for.
     share = trial.people * (LEAVING - 1) / LEAVING / (kills + 1)
     # From then on everybody has their row; who leaves earlier is not in the audience.
-    smtpd.wait_for(1)
+    smtpd.wait_for(1, 120)
     with people.leaving():
         while tally.kills < kills:
             smtpd.wait_for(round(share * (tally.kills + random.random())), 120)
