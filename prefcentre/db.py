@@ -21,6 +21,7 @@ from typing import Any, cast
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.ext.mutable import MutableDict
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlmodel import Session, SQLModel
@@ -426,6 +427,13 @@ def _in_words(error: BaseException, driver: Any) -> str | None:
     return f"The database does not answer: {text}." if isinstance(error, away) else None
 
 
+class _TakesHints(SQLiteCompiler):
+    """Writes what ``with_hint`` says behind a table's name, so that a statement can name its index."""
+
+    def get_from_hint_text(self, table: Any, text: str | None) -> str | None:
+        return text
+
+
 def _sqlite_engine(url: str, begin: str, cache_kib: int) -> sa.Engine:
     engine = sa.create_engine(
         url,
@@ -433,6 +441,7 @@ def _sqlite_engine(url: str, begin: str, cache_kib: int) -> sa.Engine:
         # The one that was used last comes first, so that not every connection fills a cache of its own in turn.
         pool_use_lifo=True,
     )
+    engine.dialect.statement_compiler = _TakesHints
 
     @sa.event.listens_for(engine, "connect")
     def _set_up(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:

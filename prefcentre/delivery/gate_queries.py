@@ -18,7 +18,7 @@ from prefcentre.db import Prepared, among, is_sqlite, number_list
 from prefcentre.delivery import facts
 from prefcentre.delivery.facts import Question
 from prefcentre.delivery.models import DeliveryState
-from prefcentre.delivery.queries import DELIVERY, person_columns
+from prefcentre.delivery.queries import DELIVERY, pending, person_columns
 
 # In the order of the columns that ``look`` asks for.
 LOOKED = (
@@ -46,12 +46,7 @@ def claim(session: Session, campaign_id: int, worker_id: int, limit: int) -> lis
     Conditional updates, so two workers can never take the same row; on PostgreSQL rows that another one is just
     taking are stepped over instead of waited for.
     """
-    waiting = (
-        sa.select(DELIVERY.c.id)
-        .where(DELIVERY.c.campaign_id == campaign_id, sa.text("delivery.state = 'pending'"))
-        .order_by(DELIVERY.c.id)
-        .limit(limit)
-    )
+    waiting = pending(sa.select(DELIVERY.c.id), campaign_id).order_by(DELIVERY.c.id).limit(limit)
     take = (
         sa.update(DELIVERY)
         .where(DELIVERY.c.campaign_id == campaign_id, sa.text("delivery.state = 'pending'"))

@@ -173,7 +173,10 @@ def recover(session: Session, context: Context, own_id: int = 0) -> dict[str, in
                 "pending": counts["pending"] + pending,
                 "unknown": counts["unknown"] + unknown,
             }
-    counts["woken"] = queries.wake_deferred(session, now)
+    counts["woken"] = sum(
+        queries.wake_deferred(session, now, campaign_id)
+        for campaign_id in queries.campaigns_to_send(session)
+    )
     failpoints.reach(Failpoint.RECOVERY_ENDS)
     return counts
 

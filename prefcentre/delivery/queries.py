@@ -22,6 +22,25 @@ from prefcentre.subscribers.models import Subscriber
 
 DELIVERY = Delivery.__table__  # type: ignore[attr-defined]
 
+# SQLite sees that a partial index may be used only when its condition stands in the statement word for word.
+_IN_HAND = sa.text("delivery.state IN ('claimed', 'handing_off')")
+
+
+def pending(statement: sa.Select[Any], campaign_id: int) -> sa.Select[Any]:
+    """Of the rows of a campaign those that wait for a sender."""
+    rows = statement.where(DELIVERY.c.campaign_id == campaign_id, _is(DeliveryState.PENDING))
+    return _through("ix_delivery_pending", rows)
+
+
+def _deferred(statement: sa.Select[Any], campaign_id: int) -> sa.Select[Any]:
+    rows = statement.where(DELIVERY.c.campaign_id == campaign_id, _is(DeliveryState.DEFERRED))
+    return _through("ix_delivery_deferred", rows)
+
+
+def _through(index: str, statement: sa.Select[Any]) -> sa.Select[Any]:
+    # SQLite prefers the primary key, and reads all rows of the campaign, however many are done, unless it is told.
+    return statement.with_hint(DELIVERY, f"INDEXED BY {index}", "sqlite")
+
 
 # --- Claiming -----------------------------------------------------------------------------------------------------
 
@@ -90,9 +109,7 @@ def person_columns() -> list[Any]:
 
 def give_back(session: Session, worker_id: int, campaign_id: int | None = None) -> int:
     """Return what a worker had claimed and not handed over, of one campaign or of all."""
-    update = sa.update(DELIVERY).where(
-        DELIVERY.c.worker_id == worker_id, _is(DeliveryState.CLAIMED)
-    )
+    update = _in_hand_of(worker_id).where(_is(DeliveryState.CLAIMED))
     if campaign_id is not None:
         update = update.where(DELIVERY.c.campaign_id == campaign_id)
     return rowcount(session.execute(update.values(state=DeliveryState.PENDING, worker_id=None)))
@@ -103,21 +120,32 @@ def orphan(session: Session, worker_id: int) -> int:
 
     The row keeps the worker, for an answer that comes late, and the time at which the gate let it pass.
     """
-    return rowcount(
-        session.execute(
-            sa.update(DELIVERY)
-            .where(DELIVERY.c.worker_id == worker_id, _is(DeliveryState.HANDING_OFF))
-            .values(state=DeliveryState.UNKNOWN)
-        )
+    update = _in_hand_of(worker_id).where(_is(DeliveryState.HANDING_OFF))
+    return rowcount(session.execute(update.values(state=DeliveryState.UNKNOWN)))
+
+
+def _in_hand_of(worker_id: int) -> sa.Update:
+    return (
+        sa.update(DELIVERY)
+        .where(DELIVERY.c.worker_id == worker_id, _IN_HAND)
+        .with_hint("INDEXED BY ix_delivery_in_hand", dialect_name="sqlite")
     )
 
 
-def wake_deferred(session: Session, now: datetime, campaign_id: int | None = None) -> int:
-    """Deferred rows whose time has come wait for a sender again; of one campaign, which an index finds, or of all."""
-    update = sa.update(DELIVERY).where(_is(DeliveryState.DEFERRED), DELIVERY.c.not_before <= now)
-    if campaign_id is not None:
-        update = update.where(DELIVERY.c.campaign_id == campaign_id)
-    return rowcount(session.execute(update.values(state=DeliveryState.PENDING, worker_id=None)))
+def wake_deferred(session: Session, now: datetime, campaign_id: int) -> int:
+    """Deferred rows of a campaign whose time has come wait for a sender again."""
+    return rowcount(
+        session.execute(
+            sa.update(DELIVERY)
+            .where(
+                DELIVERY.c.campaign_id == campaign_id,
+                _is(DeliveryState.DEFERRED),
+                DELIVERY.c.not_before <= now,
+            )
+            .with_hint("INDEXED BY ix_delivery_deferred", dialect_name="sqlite")
+            .values(state=DeliveryState.PENDING, worker_id=None)
+        )
+    )
 
 
 def refresh_statistics(session: Session) -> None:
@@ -128,25 +156,22 @@ def refresh_statistics(session: Session) -> None:
 
 def cancel_rest(session: Session, campaign_id: int, limit: int) -> int:
     """End rows of a cancelled campaign that no sender holds, some at a time so that opt-outs need not wait."""
-    some = (
-        sa.select(col(Delivery.id))
-        .where(
-            col(Delivery.campaign_id) == campaign_id,
-            col(Delivery.state).in_([DeliveryState.PENDING, DeliveryState.DEFERRED]),
-        )
-        .limit(limit)
-    )
-    return rowcount(
-        session.execute(
-            sa.update(DELIVERY)
-            .where(
-                DELIVERY.c.campaign_id == campaign_id,
-                DELIVERY.c.id.in_(some.scalar_subquery()),
-                DELIVERY.c.state.in_([DeliveryState.PENDING, DeliveryState.DEFERRED]),
+    numbers = sa.select(DELIVERY.c.id)
+    for waiting in (pending(numbers, campaign_id), _deferred(numbers, campaign_id)):
+        ended = rowcount(
+            session.execute(
+                sa.update(DELIVERY)
+                .where(
+                    DELIVERY.c.campaign_id == campaign_id,
+                    DELIVERY.c.id.in_(waiting.limit(limit).scalar_subquery()),
+                    DELIVERY.c.state.in_([DeliveryState.PENDING, DeliveryState.DEFERRED]),
+                )
+                .values(state=DeliveryState.CANCELLED)
             )
-            .values(state=DeliveryState.CANCELLED)
         )
-    )
+        if ended:
+            return ended
+    return 0
 
 
 # --- Looking ------------------------------------------------------------------------------------------------------
@@ -177,13 +202,15 @@ def has_open_rows(session: Session, campaign_id: int) -> bool:
 
     Three questions instead of one, because each has a small index of its own; together they would read every row.
     """
-    of_campaign = DELIVERY.c.campaign_id == campaign_id
-    in_hand = sa.text("delivery.state IN ('claimed', 'handing_off')")
+    one = sa.select(sa.literal(1)).select_from(DELIVERY)
+    in_hand = one.where(DELIVERY.c.campaign_id == campaign_id, _IN_HAND)
     return any(
-        session.execute(
-            sa.select(sa.literal(1)).select_from(DELIVERY).where(of_campaign, state).limit(1)
-        ).first()
-        for state in (_is(DeliveryState.PENDING), _is(DeliveryState.DEFERRED), in_hand)
+        session.execute(found.limit(1)).first()
+        for found in (
+            pending(one, campaign_id),
+            _deferred(one, campaign_id),
+            _through("ix_delivery_in_hand", in_hand),
+        )
     )
 
 

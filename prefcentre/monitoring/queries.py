@@ -8,7 +8,6 @@ from sqlmodel import Session, col
 
 from prefcentre.campaigns.models import Campaign, CampaignState
 from prefcentre.consent.models import ConsentEvent, Topic
-from prefcentre.db import is_sqlite
 from prefcentre.delivery.models import Delivery, DeliveryState, Lease, Worker
 from prefcentre.subscribers.models import ImportRun
 from prefcentre.suppression.models import Suppression
@@ -42,13 +41,11 @@ def open_counts(session: Session, campaign_id: int) -> dict[DeliveryState, int]:
         ("ix_delivery_in_hand", "delivery.state IN ('claimed', 'handing_off')"),
     ):
         # SQLite would go through all rows of the campaign, however many are done, unless it is told the index.
-        table = f"delivery INDEXED BY {index}" if is_sqlite(session) else "delivery"
-        state: sa.ColumnClause[str] = sa.column("state")
         rows = session.execute(
-            sa.select(state, sa.func.count())
-            .select_from(sa.text(table))
-            .where(sa.column("campaign_id") == campaign_id, sa.text(states))
-            .group_by(state)
+            sa.select(_DELIVERY.c.state, sa.func.count())
+            .with_hint(_DELIVERY, f"INDEXED BY {index}", "sqlite")
+            .where(_DELIVERY.c.campaign_id == campaign_id, sa.text(states))
+            .group_by(_DELIVERY.c.state)
         )
         counts |= {DeliveryState(found): count for found, count in rows}
     return counts
