@@ -11,10 +11,9 @@ import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from enum import StrEnum
-from operator import itemgetter
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,6 +27,7 @@ from sqlmodel import Session, SQLModel
 
 from prefcentre.errors import Unavailable
 from prefcentre.settings import Settings
+from prefcentre.turnstile import Turnstile
 
 NAMING_CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -42,7 +42,7 @@ BUSY_TIMEOUT_SECONDS = 30
 # A transaction and the list of changes in front of the file need some room; below this, something soon has none.
 LEAST_FREE_BYTES = 1 << 20
 # Each connection fills its own as the database grows, and what it does not hold the system's cache has.
-WRITER_CACHE_KIB, READER_CACHE_KIB = 16_384, 4_096
+WRITER_CACHE_KIB, READER_CACHE_KIB = 8_192, 4_096
 
 BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 """A 64-bit integer that SQLite still takes as its row id."""
@@ -93,12 +93,15 @@ class Database:
         self.url = settings.database_url
         if self.is_sqlite:
             _make_folder(settings.data_dir)
+            self.turn: Callable[[], AbstractContextManager[None]]
+            self.turn = Turnstile(sqlite_path(self.url)).turn
             self.reader = _sqlite_engine(self.url, "BEGIN", READER_CACHE_KIB)
             self.writer = _sqlite_engine(self.url, "BEGIN IMMEDIATE", WRITER_CACHE_KIB)
             self.tracker = _sqlite_engine(
                 tracking_url(self.url), "BEGIN IMMEDIATE", READER_CACHE_KIB
             )
         else:
+            self.turn = nullcontext
             self.reader = sa.create_engine(
                 self.url,
                 connect_args=_patience(self.url),
@@ -117,7 +120,11 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[Session]:
         """A session for one use case: committed at the end, rolled back when anything is raised."""
-        with told_plainly(self.writer), Session(self.writer, expire_on_commit=False) as session:
+        with (
+            told_plainly(self.writer),
+            self.turn(),
+            Session(self.writer, expire_on_commit=False) as session,
+        ):
             yield session
             session.commit()
 
@@ -160,12 +167,13 @@ class LastingWriter:
 
     def __init__(self, database: Database) -> None:
         self._engine = database.writer
+        self._turn = database.turn
         self._session: Session | None = None
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
         """A session for one use case: committed at the end, rolled back when anything is raised."""
-        with told_plainly(self._engine):
+        with told_plainly(self._engine), self._turn():
             session = self._session
             if session is None:
                 session = Session(self._connect(), expire_on_commit=False)
@@ -245,101 +253,6 @@ _LOCK = sa.text("SELECT pg_advisory_xact_lock(n) FROM unnest(CAST(:n AS bigint[]
 _LOCK_SHARED = sa.text(
     "SELECT pg_advisory_xact_lock_shared(n) FROM unnest(CAST(:n AS bigint[])) AS t(n)"
 )
-
-
-class Prepared:
-    """A statement that is compiled once and then given to the driver as it is.
-
-    For the sender's inner loop, where SQLAlchemy's own way costs several times what the statement does. ``build`` is
-    asked once for each kind of database, with whether it is SQLite. Values that never change between calls are kept
-    from the first call; lists that are bound by ``IN`` must keep their length.
-    """
-
-    def __init__(self, build: Callable[[bool], sa.Executable]) -> None:
-        self._build = build
-        self._made: dict[str, _Compiled] = {}
-
-    def execute(self, session: Session, values: Mapping[str, Any]) -> Any:
-        """Run it in the session's transaction; returns the driver's cursor."""
-        made = self._for(session, values)
-        cursor = session.connection().connection.cursor()
-        cursor.execute(made.sql, made.bind(values))
-        return cursor
-
-    def execute_many(
-        self, session: Session, rows: Sequence[Mapping[str, Any]], **common: Any
-    ) -> int:
-        """Run it for each row, all with the same ``common`` values; returns how many rows were changed."""
-        made = self._for(session, {**common, **rows[0]})
-        cursor = session.connection().connection.cursor()
-        cursor.executemany(made.sql, made.bind_all(rows, common))
-        return int(cursor.rowcount)
-
-    def _for(self, session: Session, values: Mapping[str, Any]) -> "_Compiled":
-        dialect = session.get_bind().dialect
-        made = self._made.get(dialect.name)
-        if made is None:
-            made = self._made[dialect.name] = _Compiled(
-                self._build(dialect.name == "sqlite"), dialect, values
-            )
-        return made
-
-
-class _Compiled:
-    """A statement's text for one driver, and how values are brought into its form."""
-
-    def __init__(
-        self, statement: sa.Executable, dialect: sa.Dialect, values: Mapping[str, Any]
-    ) -> None:
-        compiled: Any = cast("Any", statement).compile(dialect=dialect)
-        state = compiled.construct_expanded_state(values)
-        self.sql: str = state.statement
-        self._in_order: Callable[[Mapping[str, Any]], Any] = (
-            dict if state.positiontup is None else _picker(state.positiontup)
-        )
-        self._expanded: Mapping[str, list[str]] = state.parameter_expansion
-        self._processors = [
-            (name, process)
-            for name, process in compiled._bind_processors.items()  # noqa: SLF001 - has no public name.
-            if callable(process)
-        ]
-        self._fixed = self._in_drivers_form(
-            {name: value for name, value in state.parameters.items() if name not in values}
-        )
-
-    def bind(self, values: Mapping[str, Any]) -> Any:
-        return self._in_order(self._fixed | self._in_drivers_form(values))
-
-    def bind_all(self, rows: Sequence[Mapping[str, Any]], common: Mapping[str, Any]) -> list[Any]:
-        shared = self._fixed | self._in_drivers_form(common)
-        processors = [(name, process) for name, process in self._processors if name in rows[0]]
-        return [
-            self._in_order({**shared, **(_processed(row, processors) if processors else row)})
-            for row in rows
-        ]
-
-    def _in_drivers_form(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        found = _processed(values, self._processors)
-        for name, expanded in self._expanded.items():
-            if name in found:
-                found.update(zip(expanded, found.pop(name), strict=True))
-        return found
-
-
-def _processed(
-    values: Mapping[str, Any], processors: Sequence[tuple[str, Callable[[Any], Any]]]
-) -> dict[str, Any]:
-    found = dict(values)
-    for name, process in processors:
-        if (value := found.get(name)) is not None:
-            found[name] = process(value)
-    return found
-
-
-def _picker(names: Sequence[str]) -> Callable[[Mapping[str, Any]], Any]:
-    if len(names) > 1:
-        return itemgetter(*names)
-    return lambda values: tuple(values[name] for name in names)
 
 
 def among(column: Any, name: str, *, sqlite: bool) -> sa.ColumnElement[bool]:

@@ -25,6 +25,7 @@ from playwright.sync_api import Browser, sync_playwright
 from prefcentre import settings as settings_module
 from prefcentre.context import Context, open_context
 from prefcentre.db import Database
+from prefcentre.messages import limited
 from prefcentre.migrations import runner
 from prefcentre.settings import Settings
 from prefcentre.testing import FrozenClock, RecordingSmtpServer
@@ -46,6 +47,25 @@ def pytest_report_header() -> str:
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("PREFCENTRE_")]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _tried_out_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same campaign is compiled in hundreds of tests, and each time a child process is started for it."""
+    if request.node.path.name != "test_limited.py":
+        monkeypatch.setattr(limited, "_ask", _asked_before)
+
+
+_ANSWERS: dict[str, str] = {}
+_ask = limited._ask
+
+
+def _asked_before(settings: Settings, slug: str, order: dict[str, Any]) -> dict[str, Any]:
+    of = json.dumps([slug, order, settings.brand.model_dump(), settings.public_url])
+    if of not in _ANSWERS:
+        _ANSWERS[of] = json.dumps(_ask(settings, slug, order))
+    answer: dict[str, Any] = json.loads(_ANSWERS[of])
+    return answer
 
 
 @pytest.fixture

@@ -3,6 +3,8 @@
 import os
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -180,3 +182,13 @@ def test_a_worker_alone_ends_when_asked(site: Installation) -> None:
     eventually(lambda: "worker_started" in site.said())
     assert site.stop(process) == 0
     assert "worker_stopped" in site.said()
+
+
+def test_a_sender_does_not_load_what_only_others_need() -> None:
+    """Markup tools and Alembic would make every sending process a fifth larger, and every command slower."""
+    others = ("alembic", "markdown_it", "lxml", "css_inline", "granian", "flask")
+    code = f"import sys, prefcentre.cli.run, prefcentre.jobs; print([name for name in {others} if name in sys.modules])"
+    said = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    assert said.strip() == "[]"

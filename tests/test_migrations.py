@@ -1,10 +1,13 @@
+from pathlib import Path
+
 import pytest
 import sqlalchemy as sa
 
 from prefcentre.context import Context
 from prefcentre.db import Database
 from prefcentre.errors import Unavailable
-from prefcentre.migrations import runner
+from prefcentre.migrations import current, runner
+from prefcentre.settings import Settings
 
 
 @pytest.fixture
@@ -22,13 +25,27 @@ def test_after_all_migrations_tables_and_models_agree(db: Database) -> None:
     found = runner.check(db)
     assert [(part.history, part.differences) for part in found] == [("main", []), ("tracking", [])]
     assert all(part.is_current for part in found)
-    runner.require_current(db)
+    current.require_current(db)
+
+
+def test_the_newest_revision_is_the_one_that_alembic_finds(db: Database) -> None:
+    assert [part.newest for part in runner.check(db)] == [
+        current.newest("main"),
+        current.newest("tracking"),
+    ]
+
+
+def test_a_database_without_any_table_is_refused_too(tmp_path: Path) -> None:
+    empty = Database(Settings(database_url=f"sqlite:///{tmp_path}/empty.db"))
+    with pytest.raises(Unavailable, match="prefcentre db upgrade"):
+        current.require_current(empty)
+    empty.close()
 
 
 def test_every_step_can_be_undone_and_done_again(db: Database) -> None:
     before = tables(db)
     runner.downgrade(db, "base")
-    assert tables(db) == set(runner.VERSION_TABLES.values())
+    assert tables(db) == set(current.VERSION_TABLES.values())
     runner.upgrade(db)
     assert tables(db) == before
     assert [part.differences for part in runner.check(db)] == [[], []]
@@ -36,13 +53,13 @@ def test_every_step_can_be_undone_and_done_again(db: Database) -> None:
 
 def test_an_upgrade_may_be_said_twice(db: Database) -> None:
     runner.upgrade(db)
-    runner.require_current(db)
+    current.require_current(db)
 
 
 def test_an_old_database_is_refused_and_the_command_named(db: Database) -> None:
     runner.downgrade(db, "base")
     with pytest.raises(Unavailable, match="prefcentre db upgrade"):
-        runner.require_current(db)
+        current.require_current(db)
 
 
 def test_a_column_that_only_the_models_know_is_found(db: Database) -> None:

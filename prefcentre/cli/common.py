@@ -13,7 +13,7 @@ from prefcentre import settings
 from prefcentre.context import Context, open_context
 from prefcentre.log import start_log
 from prefcentre.metrics import meters
-from prefcentre.migrations import runner
+from prefcentre.migrations import current
 
 JsonOption = Annotated[
     bool,
@@ -35,7 +35,7 @@ def opened() -> Iterator[Context]:
     start_log("command", quiet=found.demo or err.is_terminal)
     meters.keep_in(found.data_dir)
     with open_context(found) as context:
-        runner.require_current(context.db)
+        current.require_current(context.db)
         yield context
 
 

@@ -14,11 +14,12 @@ import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from prefcentre.campaigns.models import Campaign, CampaignState
-from prefcentre.db import Prepared, among, is_sqlite, number_list
+from prefcentre.db import among, is_sqlite, number_list
 from prefcentre.delivery import facts
 from prefcentre.delivery.facts import Question
 from prefcentre.delivery.models import DeliveryState
 from prefcentre.delivery.queries import DELIVERY, pending, person_columns
+from prefcentre.prepared import Prepared
 
 # In the order of the columns that ``look`` asks for.
 LOOKED = (

@@ -18,7 +18,7 @@ from prefcentre.doctor import queries, rules
 from prefcentre.doctor.rules import Check, Level
 from prefcentre.doctor.world import RealWorld, World
 from prefcentre.errors import InvalidAddress, PrefcentreError, SettingsError, Unavailable
-from prefcentre.migrations import runner
+from prefcentre.migrations import current
 from prefcentre.settings import SECRETS_FILE, Settings, SmtpServer, is_loopback
 
 __all__ = [
@@ -129,7 +129,7 @@ def _signing_keys(settings: Settings) -> tuple[list[SigningKey], list[Check]]:
 
 def _database(context: Context) -> Iterator[Check]:
     try:
-        runner.require_current(context.db)
+        current.require_current(context.db)
         with context.db.reading() as session:
             wrong = queries.damage(session)
         missing = _missing_keys(context)

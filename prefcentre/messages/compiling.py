@@ -16,6 +16,7 @@ from prefcentre.messages import markup, sandbox
 from prefcentre.messages.sandbox import MailEnvironment
 from prefcentre.messages.shielding import Shield, unescape_jinja
 from prefcentre.messages.values import Compiled
+from prefcentre.messages.variants import PIXEL, on_colour
 from prefcentre.settings import Settings
 
 _HREF = re.compile(
@@ -31,7 +32,6 @@ _NUMBERED = re.compile(r"lnk(\d{5})lnk")
 _BODY_END = re.compile(r"</body\s*>", re.IGNORECASE)
 _OWN_LINK = re.compile(r"\{\{-?\s*(?:links|brand)\.\w+\s*-?\}\}")
 _WORDS_SEEN = 2000
-PIXEL = "{{ pixel__ }}"
 
 
 @dataclass
@@ -106,27 +106,6 @@ def _may_count(work: _Work) -> bool:
         "Nothing is counted, because the template has neither links.tracking nor links.preferences (R156)."
     )
     return False
-
-
-def html_variant(
-    compiled: Compiled, click_base: str, open_base: str, *, opens: bool, clicks: bool
-) -> str:
-    """The HTML source for people who agreed to this much counting; direct links and no pixel for all others."""
-
-    def address(number: int) -> str:
-        return (
-            f"{click_base}{{{{ token__ }}}}/{number}"
-            if clicks
-            else html.escape(compiled.links[number])
-        )
-
-    page = re.sub(r"\{\{ link__(\d+) \}\}", lambda found: address(int(found[1])), compiled.html)
-    image = (
-        f'<img src="{open_base}{{{{ token__ }}}}" alt="" width="1" height="1" style="border:0">'
-        if opens
-        else ""
-    )
-    return page.replace(PIXEL, image)
 
 
 def _internal_names(work: _Work) -> set[str]:
@@ -205,14 +184,6 @@ def _constants(settings: Settings) -> dict[str, str]:
     # Colours go in before the tools run: CSS is read by them, and a word is not a colour.
     colour = settings.brand.colour
     return {"brand.colour": colour, "brand.on_colour": on_colour(colour)}
-
-
-def on_colour(colour: str) -> str:
-    """Black or white, whichever reads better on this colour (WCAG relative luminance)."""
-    shares = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
-    red, green, blue = (s / 12.92 if s <= 0.03928 else ((s + 0.055) / 1.055) ** 2.4 for s in shares)
-    # Above this luminance black has the higher contrast ratio.
-    return "#111111" if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 else "#ffffff"
 
 
 def _number_links(work: _Work, shield: Shield, page: str) -> str:

@@ -12,11 +12,11 @@ from prefcentre import addresses
 from prefcentre.context import Context
 from prefcentre.errors import ContentError, InvalidToken
 from prefcentre.messages import headers
-from prefcentre.messages.compiling import html_variant, on_colour
 from prefcentre.messages.cutting import COUNTING, Cut, Form, Known, Page, Source, cut
 from prefcentre.messages.filling import Memo, Part
 from prefcentre.messages.sandbox import Values
 from prefcentre.messages.values import Compiled, ForeignLink, Message, Recipient
+from prefcentre.messages.variants import html_variant, on_colour
 from prefcentre.settings import Brand
 from prefcentre.tokens import TokenKind
 from prefcentre.tracking.links import TrackingLinks

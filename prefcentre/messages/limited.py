@@ -20,7 +20,7 @@ from cryptography.fernet import Fernet
 from prefcentre.campaigns.service import CampaignSource
 from prefcentre.context import Context, open_context
 from prefcentre.errors import ContentError, InvalidAddress
-from prefcentre.messages import compiling, viewing
+from prefcentre.messages import viewing
 from prefcentre.messages.compose import Composer
 from prefcentre.messages.values import Compiled, MissingValue, Recipient, Trial
 from prefcentre.settings import Brand, Settings
@@ -114,6 +114,9 @@ def _answer(order: Mapping[str, Any]) -> dict[str, Any]:
         )
         try:
             if "source" in order:
+                # Only the child needs the markup tools, and with them every sender would be a fifth larger.
+                from prefcentre.messages import compiling  # noqa: PLC0415
+
                 source = CampaignSource.from_json(order["source"])
                 return compiling.compile_source(source, settings).to_json()
             with open_context(settings) as context:

@@ -10,10 +10,10 @@ from jinja2 import ChainableUndefined
 
 from prefcentre.links import Links
 from prefcentre.messages import sandbox
-from prefcentre.messages.compiling import html_variant
 from prefcentre.messages.compose import brand_values
 from prefcentre.messages.sandbox import LINKS, MailEnvironment, Values
 from prefcentre.messages.values import Compiled
+from prefcentre.messages.variants import html_variant
 from prefcentre.settings import Brand
 
 _MASKED = "•••@•••"

@@ -18,8 +18,8 @@ from prefcentre.campaigns import models as _campaigns
 from prefcentre.consent import models as _consent
 from prefcentre.db import Database, told_plainly
 from prefcentre.delivery import models as _delivery
-from prefcentre.errors import Unavailable
 from prefcentre.failpoints import Failpoint
+from prefcentre.migrations.current import VERSION_TABLES, engines
 from prefcentre.preferences import models as _preferences
 from prefcentre.subscribers import models as _subscribers
 from prefcentre.suppression import models as _suppression
@@ -38,7 +38,6 @@ _MODULES = (
 )
 
 METADATA: dict[str, sa.MetaData] = {"main": SQLModel.metadata, "tracking": TRACKING_METADATA}
-VERSION_TABLES = {"main": "alembic_version", "tracking": "alembic_version_tracking"}
 
 
 @dataclass(frozen=True)
@@ -58,35 +57,26 @@ class Check:
 
 def upgrade(db: Database) -> None:
     """Bring both histories to their newest revision."""
-    for history, engine in _engines(db).items():
+    for history, engine in engines(db).items():
         with told_plainly(engine), engine.connect() as connection:
             command.upgrade(_config(history, connection), "head")
 
 
 def downgrade(db: Database, revision: str) -> None:
     """Take both histories back; used by the tests to prove that every step can be undone."""
-    for history, engine in _engines(db).items():
+    for history, engine in engines(db).items():
         with told_plainly(engine), engine.connect() as connection:
             command.downgrade(_config(history, connection), revision)
 
 
 def check(db: Database) -> list[Check]:
     """Compare tables and models, for each history."""
-    return [_check(history, engine) for history, engine in _engines(db).items()]
-
-
-def require_current(db: Database) -> None:
-    """Refuse to work on tables of another version. Raises Unavailable that names the command to run."""
-    for history, engine in _engines(db).items():
-        with told_plainly(engine), engine.connect() as connection:
-            at, newest = _revision(history, connection), _newest(history)
-        if at != newest:
-            raise Unavailable("The database is not up to date. Run “prefcentre db upgrade”.")
+    return [_check(history, engine) for history, engine in engines(db).items()]
 
 
 def make_revision(db: Database, history: str, message: str, revision: str) -> None:
     """Write a new migration file from the difference between models and tables; for developers."""
-    engine = _engines(db)[history]
+    engine = engines(db)[history]
     with told_plainly(engine), engine.connect() as connection:
         command.revision(_config(history, connection), message, autogenerate=True, rev_id=revision)
 
@@ -102,10 +92,6 @@ def run_in_alembic(history: str) -> None:
 
 def _step_done(**_: Any) -> None:
     failpoints.reach(Failpoint.MIGRATION_STEP)
-
-
-def _engines(db: Database) -> dict[str, sa.Engine]:
-    return {"main": db.writer, "tracking": db.tracker}
 
 
 def _config(history: str, connection: sa.Connection) -> Config:

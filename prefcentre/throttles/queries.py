@@ -11,7 +11,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, SQLModel
 
 from prefcentre import db
-from prefcentre.db import Prepared, is_sqlite
+from prefcentre.db import is_sqlite
+from prefcentre.prepared import Prepared
 from prefcentre.throttles import models
 
 # Plain tables, because the sender asks often and needs no objects that follow their rows.

@@ -5,8 +5,9 @@ import pytest
 from prefcentre.campaigns.service import BodyFormat, CampaignSource, Frame, read_frame
 from prefcentre.context import Context
 from prefcentre.errors import ContentError
-from prefcentre.messages.compiling import compile_source, html_variant, on_colour
+from prefcentre.messages.compiling import compile_source
 from prefcentre.messages.service import Compiled
+from prefcentre.messages.variants import html_variant, on_colour
 from prefcentre.settings import Settings
 from tests.messages.conftest import MakeSource
 

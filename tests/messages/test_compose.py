@@ -15,7 +15,7 @@ from prefcentre.campaigns.service import BodyFormat
 from prefcentre.context import Context
 from prefcentre.errors import ContentError, InvalidAddress
 from prefcentre.messages import headers, sandbox
-from prefcentre.messages.compiling import compile_source, html_variant
+from prefcentre.messages.compiling import compile_source
 from prefcentre.messages.filling import subscriber_values
 from prefcentre.messages.headers import own_unsubscribe_token
 from prefcentre.messages.sandbox import MailEnvironment
@@ -27,6 +27,7 @@ from prefcentre.messages.service import (
     Recipient,
     render_page,
 )
+from prefcentre.messages.variants import html_variant
 from prefcentre.tokens import Signer, TokenKind
 from prefcentre.tracking.links import TrackingLinks
 from tests import wire

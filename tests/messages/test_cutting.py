@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from prefcentre.campaigns.service import BodyFormat, read_source
 from prefcentre.errors import ContentError
 from prefcentre.messages import sandbox
-from prefcentre.messages.compiling import compile_source, html_variant
+from prefcentre.messages.compiling import compile_source
 from prefcentre.messages.compose import _Frame
 from prefcentre.messages.cutting import Cut, Form, Hole, Known, Page, Source, cut
 from prefcentre.messages.filling import Memo, Part, subscriber_values
 from prefcentre.messages.sandbox import MailEnvironment, Values
 from prefcentre.messages.values import MissingValue, Recipient
+from prefcentre.messages.variants import html_variant
 from prefcentre.settings import Settings
 from tests.messages.conftest import ADA
 

@@ -9,7 +9,7 @@ from sqlmodel import Session, SQLModel
 
 from prefcentre.accounts import SmtpAccount, ThrottleEntry
 from prefcentre.context import Context
-from prefcentre.db import Prepared
+from prefcentre.prepared import Prepared
 from prefcentre.settings import Settings
 from prefcentre.testing import FrozenClock
 from prefcentre.throttles import queries, rules

@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 
 from prefcentre.context import Context
 from prefcentre.errors import NotFound, Unavailable
-from prefcentre.migrations import runner
+from prefcentre.migrations import current
 from prefcentre.monitoring import service
 from prefcentre.monitoring.service import Caller, Monitor
 from prefcentre.web.public.requests import route
@@ -26,7 +26,7 @@ def healthy(_: Context) -> ResponseReturnValue:
 def ready(context: Context) -> ResponseReturnValue:
     """The database answers too, and its tables are those of this version."""
     try:
-        runner.require_current(context.db)
+        current.require_current(context.db)
     except Unavailable:
         return {"status": "unavailable"}, 503
     return {"status": "ok"}
