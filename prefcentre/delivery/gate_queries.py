@@ -11,7 +11,9 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 from sqlmodel import Session, col
+from sqlmodel.sql.sqltypes import UTCDateTime
 
 from prefcentre.campaigns.models import Campaign, CampaignState
 from prefcentre.db import among, is_sqlite, number_list
@@ -199,31 +201,74 @@ def transition(
     """Compare-and-set many rows at once; returns how many were still as expected (L5)."""
     if not changes:
         return 0
-    return _TRANSITION.execute_many(session, changes, b_worker=worker_id, b_at=at)
+    rows = {(change["b_campaign"], change["b_id"]) for change in changes}
+    # One statement takes PostgreSQL a third of the time, but of two changes to one row it would make only one.
+    if is_sqlite(session) or len(rows) < len(changes):
+        return _TRANSITION.execute_many(session, changes, b_worker=worker_id, b_at=at)
+    listed = json.dumps(changes, default=datetime.isoformat)
+    found = _TRANSITION_AT_ONCE.execute(
+        session, {"b_changes": listed, "b_worker": worker_id, "b_at": at}
+    )
+    return int(found.rowcount)
+
+
+# What a change says, by its name, and whether it is a word, a number or a time.
+_CHANGE: dict[str, sa.types.TypeEngine[Any]] = {
+    "b_campaign": sa.BigInteger(),
+    "b_id": sa.BigInteger(),
+    # States and reasons are ours; having their spelling checked for each message takes longer than the update.
+    "b_before": sa.String(),
+    "b_or": sa.String(),
+    "b_state": sa.String(),
+    "b_reason": sa.String(),
+    "b_not_before": DELIVERY.c.not_before.type,
+    "b_attempt": sa.Integer(),
+    "b_code": sa.Integer(),
+    "b_text": sa.String(),
+    "b_keep": sa.BigInteger(),
+}
 
 
 def _transition(_sqlite: bool) -> sa.Update:  # noqa: FBT001 - what Prepared asks.
-    def word(name: str) -> Any:
-        # States and reasons are ours; having their spelling checked for each message takes longer than the update.
-        return sa.bindparam(name, type_=sa.String)
+    return _changed({name: sa.bindparam(name, type_=kind) for name, kind in _CHANGE.items()})
 
+
+def _transition_at_once(_sqlite: bool) -> sa.Update:  # noqa: FBT001 - what Prepared asks.
+    listed = sa.cast(sa.bindparam("b_changes", type_=sa.String), postgresql.JSON)
+    columns = [sa.column(name, _plain(kind)) for name, kind in _CHANGE.items()]
+    change = (
+        sa.func.json_to_recordset(listed)
+        .table_valued(*columns)
+        .render_derived(name="change", with_types=True)
+    )
+    return _changed({name: change.c[name] for name in _CHANGE})
+
+
+def _plain(kind: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any]:
+    return sa.DateTime(timezone=True) if isinstance(kind, UTCDateTime) else kind
+
+
+def _changed(change: Mapping[str, Any]) -> sa.Update:
     return (
         sa.update(DELIVERY)
         .where(
-            DELIVERY.c.campaign_id == sa.bindparam("b_campaign"),
-            DELIVERY.c.id == sa.bindparam("b_id"),
+            DELIVERY.c.campaign_id == change["b_campaign"],
+            DELIVERY.c.id == change["b_id"],
             DELIVERY.c.worker_id == sa.bindparam("b_worker"),
             # An answer that comes after we were thought dead is still evidence, so a row may be in one of two states.
-            sa.or_(DELIVERY.c.state == word("b_before"), DELIVERY.c.state == word("b_or")),
+            sa.or_(
+                sa.type_coerce(DELIVERY.c.state, sa.String) == change["b_before"],
+                sa.type_coerce(DELIVERY.c.state, sa.String) == change["b_or"],
+            ),
         )
         .values(
-            state=word("b_state"),
-            reason=word("b_reason"),
-            not_before=sa.bindparam("b_not_before"),
-            attempts=DELIVERY.c.attempts + sa.bindparam("b_attempt"),
-            smtp_code=sa.bindparam("b_code"),
-            smtp_text=sa.bindparam("b_text"),
-            worker_id=sa.bindparam("b_keep"),
+            state=change["b_state"],
+            reason=change["b_reason"],
+            not_before=change["b_not_before"],
+            attempts=DELIVERY.c.attempts + change["b_attempt"],
+            smtp_code=change["b_code"],
+            smtp_text=change["b_text"],
+            worker_id=change["b_keep"],
             # What passed the gate keeps that time: opt-outs are held against it, and an index need not be changed.
             at=sa.case(
                 (sa.literal_column("delivery.state IN ('handing_off', 'unknown')"), DELIVERY.c.at),
@@ -234,3 +279,4 @@ def _transition(_sqlite: bool) -> sa.Update:  # noqa: FBT001 - what Prepared ask
 
 
 _TRANSITION = Prepared(_transition)
+_TRANSITION_AT_ONCE = Prepared(_transition_at_once)
