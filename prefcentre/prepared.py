@@ -1,6 +1,7 @@
 """Statements of the sender's inner loop, compiled once; a file of its own beside ``db``, which says what a database is."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from operator import itemgetter
 from typing import Any, cast
 
@@ -29,12 +30,11 @@ class Prepared:
 
     def execute_many(
         self, session: Session, rows: Sequence[Mapping[str, Any]], **common: Any
-    ) -> int:
-        """Run it for each row, all with the same ``common`` values; returns how many rows were changed."""
+    ) -> None:
+        """Run it for each row, all with the same ``common`` values."""
         made = self._for(session, {**common, **rows[0]})
         cursor = session.connection().connection.cursor()
         cursor.executemany(made.sql, made.bind_all(rows, common))
-        return int(cursor.rowcount)
 
     def _for(self, session: Session, values: Mapping[str, Any]) -> "_Compiled":
         dialect = session.get_bind().dialect
@@ -101,3 +101,17 @@ def _picker(names: Sequence[str]) -> Callable[[Mapping[str, Any]], Any]:
     if len(names) > 1:
         return itemgetter(*names)
     return lambda values: tuple(values[name] for name in names)
+
+
+@contextmanager
+def sent_together(session: Session) -> Iterator[None]:
+    """Within this block PostgreSQL is sent prepared statements without waiting for the answers of those before.
+
+    An answer is waited for when it is read, and all of them at the end, where an error of any comes out. SQLAlchemy's
+    own statements can't be run inside. SQLite answers at once anyway.
+    """
+    if session.get_bind().dialect.name == "sqlite":
+        yield
+        return
+    with session.connection().connection.cursor().connection.pipeline():
+        yield

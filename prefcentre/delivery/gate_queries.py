@@ -197,19 +197,17 @@ _OPEN_AT_ONCE = Prepared(_open_at_once)
 
 def transition(
     session: Session, worker_id: int, at: datetime, changes: Sequence[Mapping[str, Any]]
-) -> int:
-    """Compare-and-set many rows at once; returns how many were still as expected (L5)."""
+) -> None:
+    """Compare-and-set many rows at once; one that is not as expected any more is left alone (L5)."""
     if not changes:
-        return 0
+        return
     rows = {(change["b_campaign"], change["b_id"]) for change in changes}
     # One statement takes PostgreSQL a third of the time, but of two changes to one row it would make only one.
     if is_sqlite(session) or len(rows) < len(changes):
-        return _TRANSITION.execute_many(session, changes, b_worker=worker_id, b_at=at)
+        _TRANSITION.execute_many(session, changes, b_worker=worker_id, b_at=at)
+        return
     listed = json.dumps(changes, default=datetime.isoformat)
-    found = _TRANSITION_AT_ONCE.execute(
-        session, {"b_changes": listed, "b_worker": worker_id, "b_at": at}
-    )
-    return int(found.rowcount)
+    _TRANSITION_AT_ONCE.execute(session, {"b_changes": listed, "b_worker": worker_id, "b_at": at})
 
 
 # What a change says, by its name, and whether it is a word, a number or a time.

@@ -7,6 +7,7 @@ import os
 import socket
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -26,6 +27,7 @@ from prefcentre.delivery.facts import Question
 from prefcentre.delivery.models import DeliveryState, Worker
 from prefcentre.errors import NotFound
 from prefcentre.failpoints import Failpoint
+from prefcentre.prepared import sent_together
 from prefcentre.reasons import Reason
 from prefcentre.suppression import service as suppression
 from prefcentre.throttles import service as throttles
@@ -249,7 +251,7 @@ class Passage:
     verdicts: dict[tuple[int, int], Verdict]
     waiting_for: Mapping[tuple[int, int], str] = field(default_factory=dict)
     rooms: Mapping[str, Room] = field(default_factory=dict)
-    refused: Sequence[Result] = ()
+    refused: list[Result] = field(default_factory=list)
 
 
 def pass_gate(
@@ -270,59 +272,65 @@ def pass_gate(
     # All at once and in one order: a second helping of locks could wait in a circle with somebody else's.
     names = {campaigns.lock_name(claimed.campaign_id) for claimed in asking}
     dead = [result.key for result in results if result.dead_address]
-    lock_keys(
-        session,
-        [*(claimed.key for claimed in asking), *dead],
-        shared_names=["domains", *sorted(names)],
-    )
-    record(session, context, worker_id, results)
-    failpoints.reach(Failpoint.GATE_RESULTS)
-    if limits is None:
-        verdicts, refused = _open_or_refuse(session, context, worker_id, asking)
-        passage = Passage(verdicts, refused=refused)
-    else:
-        passage = _pass_within(session, context, worker_id, asking, limits)
+    # A dead address takes questions of its own.
+    with nullcontext() if dead else sent_together(session):
+        lock_keys(
+            session,
+            [*(claimed.key for claimed in asking), *dead],
+            shared_names=["domains", *sorted(names)],
+        )
+        record(session, context, worker_id, results)
+        failpoints.reach(Failpoint.GATE_RESULTS)
+        passage, kept_back = _let_pass(session, context, worker_id, asking, limits)
+    for question, ids in kept_back:
+        verdicts, refused = _turn_away(session, context, worker_id, question, ids)
+        passage.verdicts.update(verdicts)
+        passage.refused.extend(refused)
     failpoints.reach(Failpoint.GATE_WRITTEN)
     return passage
 
 
-def _pass_within(
+def _let_pass(
     session: Session,
     context: Context,
     worker_id: int,
     asking: Sequence[Claimed],
-    limits: Limits,
-) -> Passage:
-    """As far as limits allow; who has to wait keeps nobody else from passing."""
+    limits: Limits | None,
+) -> tuple[Passage, list[tuple[Question, list[int]]]]:
+    """Open for those who may pass, as far as limits allow; also says who is left, of each campaign."""
+    if limits is None:
+        verdicts, kept_back = _open(session, context, worker_id, asking)
+        return Passage(verdicts), kept_back
     wanted = {scope for scopes in limits.scopes for scope in scopes}
     rooms = throttles.rooms(session, wanted, context.clock.now(), limits.known)
     held = throttles.grant(limits.scopes, rooms)
+    # Who has to wait keeps nobody else from passing.
     may_go = [claimed for claimed, scope in zip(asking, held, strict=True) if scope is None]
-    verdicts, refused = _open_or_refuse(session, context, worker_id, may_go)
+    verdicts, kept_back = _open(session, context, worker_id, may_go)
     waiting_for: dict[tuple[int, int], str] = {}
     used: Counter[str] = Counter()
     for claimed, scopes, scope in zip(asking, limits.scopes, held, strict=True):
         number = claimed.campaign_id, claimed.id
         if scope is not None:
             verdicts[number], waiting_for[number] = Verdict.WAIT, scope
-        elif verdicts[number] is Verdict.OPEN:
+        elif verdicts.get(number) is Verdict.OPEN:
             used.update(scopes)
     throttles.use(session, used, context.clock.now())
     left = {
         scope: room if room.free is None else replace(room, free=room.free - used[scope])
         for scope, room in rooms.items()
     }
-    return Passage(verdicts, waiting_for, left, refused)
+    return Passage(verdicts, waiting_for, left), kept_back
 
 
-def _open_or_refuse(
+def _open(
     session: Session, context: Context, worker_id: int, asking: Sequence[Claimed]
-) -> tuple[dict[tuple[int, int], Verdict], list[Result]]:
+) -> tuple[dict[tuple[int, int], Verdict], list[tuple[Question, list[int]]]]:
     by_campaign: dict[int, list[Claimed]] = defaultdict(list)
     for claimed in asking:
         by_campaign[claimed.campaign_id].append(claimed)
     verdicts: dict[tuple[int, int], Verdict] = {}
-    refused: list[Result] = []
+    kept_back: list[tuple[Question, list[int]]] = []
     for campaign_id, waiting in by_campaign.items():
         question = replace(waiting[0].question, at=context.clock.now())
         ids = [claimed.id for claimed in waiting]
@@ -330,11 +338,8 @@ def _open_or_refuse(
         for id_ in opened:
             verdicts[campaign_id, id_] = Verdict.OPEN
         if len(opened) < len(ids):
-            rest = sorted(set(ids).difference(opened))
-            kept_back, written = _turn_away(session, context, worker_id, question, rest)
-            verdicts |= kept_back
-            refused += written
-    return verdicts, refused
+            kept_back.append((question, sorted(set(ids).difference(opened))))
+    return verdicts, kept_back
 
 
 def record(session: Session, context: Context, worker_id: int, results: Iterable[Result]) -> None:
