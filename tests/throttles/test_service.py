@@ -362,7 +362,7 @@ def test_a_gate_counts_all_scopes_in_one_statement_and_logs_them_in_one(
             throttles.rooms(session, scopes, clock.now(), known)
             throttles.use(session, dict.fromkeys(scopes, 1), clock.now())
     assert said.count("prepared") == 2
-    assert len(said) == (2 if any_context.settings.is_sqlite else 3)
+    assert len(said) == 2
 
 
 # --- what answers teach -------------------------------------------------------------------------------
