@@ -159,7 +159,8 @@ def wait_until_ready(home: Home, worker: Running, processes: int) -> None:
 def variables(home: Home, way: Way) -> dict[str, str]:
     """The settings that make a process send in this way."""
     found = keys.settings(home.folder, way.dkim)
-    return found | {"PREFCENTRE_SMTP_CONNECTIONS": str(way.connections)}
+    # The connections of an account are shared among the processes.
+    return found | {"PREFCENTRE_SMTP_CONNECTIONS": str(way.connections * way.processes)}
 
 
 def sample(home: Home, way: Way) -> bytes:
