@@ -16,7 +16,7 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv venv-dev demo run test test-full lint bench system-deps lock clean
+.PHONY: help venv venv-dev demo run test test-full lint bench system-deps lock translations clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,15 @@ system-deps: ## install Debian's chromium and postfix for the tests, when missin
 
 lock: ## write the lock files anew (LOCK_FLAGS=--upgrade moves every pin)
 	PYTHON="$(PYTHON)" bash scripts/lock.sh
+
+translations: venv-dev ## bring the catalogues up to date with the texts in the source
+	@$(BIN)/pybabel -q extract --no-wrap --sort-by-file --omit-header -F babel.cfg -o prefcentre/translations/messages.pot prefcentre
+	@for language in bg de fr; do \
+		test -f prefcentre/translations/$$language/LC_MESSAGES/messages.po \
+			|| $(BIN)/pybabel -q init -i prefcentre/translations/messages.pot -d prefcentre/translations -l $$language; \
+		$(BIN)/pybabel -q update --no-wrap --no-fuzzy-matching --ignore-obsolete -i prefcentre/translations/messages.pot -d prefcentre/translations -l $$language; \
+	done
+	@$(BIN)/pybabel -q compile -d prefcentre/translations
 
 clean: ## remove .venv and everything the tools made
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -6,7 +6,7 @@ Owns no table. Works without scripts and cookies; a GET changes nothing that a p
 from flask import Blueprint, Flask
 
 from prefcentre.context import Context
-from prefcentre.web import assets, errors, headers, observing
+from prefcentre.web import assets, errors, headers, languages, observing
 from prefcentre.web.public import ops, preferences, reading, requests, site, tracking, unsubscribe
 
 
@@ -22,6 +22,7 @@ def blueprint(context: Context) -> Blueprint:
 def register(app: Flask, context: Context) -> None:
     """Everything that the public pages need, in the right order: counting, headers, error pages, style sheet, pages."""
     observing.register(app)
+    languages.register(app)
     headers.register(app, context.settings)
     errors.register(app)
     assets.register(app, context.settings)

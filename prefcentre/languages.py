@@ -1,0 +1,41 @@
+"""The languages that pages and mails of ours speak, and their catalogues; knows nothing of pages or mails."""
+
+from collections.abc import Iterable
+from functools import cache
+from gettext import NullTranslations
+from pathlib import Path
+
+from babel import Locale
+from babel.support import Translations
+
+LANGUAGES = ("en", "bg", "de", "fr")
+"""All that are complete; the first is the one of the texts in the source."""
+
+FOLDER = Path(__file__).parent / "translations"
+
+
+def best(*wanted: str | None) -> str:
+    """The first of these that we speak, by its language alone ("de-AT" is German); else English."""
+    for text in wanted:
+        language = (text or "").replace("_", "-").partition("-")[0].lower()
+        if language in LANGUAGES:
+            return language
+    return LANGUAGES[0]
+
+
+@cache
+def catalogue(language: str) -> NullTranslations:
+    """What translates a text of ours, for mails and other things without a page around them."""
+    return Translations.load(FOLDER, [language])
+
+
+def own_names(languages: Iterable[str] = LANGUAGES) -> dict[str, str]:
+    """What speakers call these languages: български, Deutsch."""
+    return {
+        language: Locale.parse(language).get_display_name() or language for language in languages
+    }
+
+
+def direction(language: str) -> str:
+    """Whether it is written from left to right ("ltr") or from right to left ("rtl")."""
+    return Locale.parse(language).text_direction
