@@ -15,7 +15,8 @@ from prefcentre import failpoints
 from prefcentre.campaigns import service as campaigns
 from prefcentre.campaigns.service import CampaignState
 from prefcentre.context import Context
-from prefcentre.delivery import audience_queries, queries, rules
+from prefcentre.db import refresh_statistics
+from prefcentre.delivery import audience_queries, rules
 from prefcentre.delivery.facts import Question
 from prefcentre.delivery.ledger import question_of
 from prefcentre.failpoints import Failpoint
@@ -68,6 +69,10 @@ def plan(session: Session, question: Question, slug: str) -> Plan:
     return Plan(slug, people, dict(sorted(left_out.items(), key=lambda item: item[0].rank)))
 
 
+# Whoever fills these may have done so a moment ago: an import, a restored backup.
+_ABOUT_PEOPLE = ("subscriber", "subscriber_key", "consent", "preference", "suppression")
+
+
 def judge_part(session: Session, context: Context, campaign_id: int) -> Part | None:
     """Decide about the next people of an audience; None when there is nobody to decide about. Writes nothing.
 
@@ -98,10 +103,11 @@ def write_part(session: Session, context: Context, campaign_id: int, part: Part 
     if campaign.prepare_until is None:
         newest = audience_queries.newest_subscriber_id(session)
         campaigns.fix_audience_range(session, campaign_id, newest)
+        refresh_statistics(session, *_ABOUT_PEOPLE)
     elif campaign.prepared_up_to >= campaign.prepare_until:
         size = audience_queries.audience_size(session, campaign_id)
         campaigns.mark_sending(session, campaign_id, audience=size)
-        queries.refresh_statistics(session)
+        refresh_statistics(session, "delivery")
         return False
     elif part is not None:
         _write(session, question_of(session, context, campaign), part)

@@ -12,7 +12,6 @@ from sqlmodel import Session, col
 
 from prefcentre.campaigns.models import Campaign, CampaignState
 from prefcentre.consent.models import ConsentEvent
-from prefcentre.db import is_sqlite
 from prefcentre.delivery import facts
 from prefcentre.delivery.facts import Question
 from prefcentre.delivery.models import Delivery, DeliveryState
@@ -146,12 +145,6 @@ def wake_deferred(session: Session, now: datetime, campaign_id: int) -> int:
             .values(state=DeliveryState.PENDING, worker_id=None)
         )
     )
-
-
-def refresh_statistics(session: Session) -> None:
-    """Let PostgreSQL's planner know of an audience that was just written; by itself it finds out a minute later."""
-    if not is_sqlite(session):
-        session.execute(sa.text("ANALYZE delivery"))
 
 
 def cancel_rest(session: Session, campaign_id: int, limit: int) -> int:

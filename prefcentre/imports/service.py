@@ -12,6 +12,7 @@ from prefcentre import failpoints
 from prefcentre.consent import service as consent
 from prefcentre.consent.service import Channel, LawfulBasis
 from prefcentre.context import Context
+from prefcentre.db import refresh_statistics
 from prefcentre.errors import InvalidInput, Refused
 from prefcentre.failpoints import Failpoint
 from prefcentre.imports import columns, csvfile, queries, reading
@@ -148,7 +149,9 @@ def _grant(context: Context, options: ImportOptions) -> Grant | None:
                 f"The topic “{topic.key}” has no channel “{channel}”; it has {', '.join(topic.channels)}."
             )
         assert topic.id is not None  # noqa: S101 - it was read from the database.
-        return Grant(topic.id, topic.key, channel, basis, options.source.strip())
+        return Grant(
+            topic.id, topic.key, channel, basis, options.source.strip(), topic.implied_months
+        )
 
 
 class _Job:
@@ -178,6 +181,9 @@ class _Job:
                 self._progress(prepared.read_bytes, self._sheet.size)
         with self._context.db.writing() as session:
             queries.finish_run(session, run.id, self._context.clock.now())
+            if counts.read - done_before > CHUNK:
+                # Somebody may ask at once who would get a campaign.
+                refresh_statistics(session, "subscriber", "subscriber_key", "consent", "preference")
         return counts, done_before, rejects.path if rejects.size else None
 
     def rehearse(self) -> Counts:

@@ -29,7 +29,7 @@ from prefcentre.reasons import Reason
 from prefcentre.subscribers.models import Subscriber, SubscriberKey
 from prefcentre.suppression.models import Suppression
 from prefcentre.testing.makers import Cast, make_consent, make_person, make_suppression, make_topic
-from tests.delivery.conftest import write_campaign
+from tests.delivery.conftest import start, write_campaign
 
 OLD = "old"
 DAY = timedelta(days=1)
@@ -622,3 +622,20 @@ def explained(session: Session, statement: sa.Select[Any], values: dict[str, Any
         f"EXPLAIN QUERY PLAN {state.statement}", tuple(None for _ in state.positiontup)
     )
     return [step.detail for step in plan]
+
+
+@pytest.mark.usefixtures("pg_cast")
+def test_postgresql_knows_how_many_people_there_are_before_they_are_judged(
+    pg_context: Context,
+) -> None:
+    start(pg_context)
+    with pg_context.db.reading() as session:
+        known = dict(
+            session.execute(
+                sa.text(
+                    "SELECT relname, reltuples::int FROM pg_class "
+                    "WHERE relname IN ('subscriber', 'consent', 'delivery')"
+                )
+            ).all()
+        )
+    assert known == {"subscriber": 4, "consent": 3, "delivery": 1}
