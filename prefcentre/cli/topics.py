@@ -27,10 +27,14 @@ def apply(
 
 @app.command(name="list")
 def list_(*, as_json: JsonOption = False) -> None:
-    """List the topics and how many consents stand, by channel."""
+    """List the topics, the version of their words in each language, and how many consents stand, by channel."""
     with opened() as context, context.db.reading() as session:
         granted = consent.granted_by_channel(session)
-        found = [_topic(topic, granted) for topic in consent.topics(session)]
+        versions = consent.wording_versions(session)
+        found = [
+            _topic(topic, granted.get(topic.id or 0, {}), versions.get(topic.id or 0, {}))
+            for topic in consent.topics(session)
+        ]
     lines = [_line(topic) for topic in found]
     answer(as_json, {"topics": found}, "\n".join(lines) or "There are no topics yet.")
 
@@ -45,8 +49,9 @@ def _told(done: AppliedTopics) -> str:
     return "\n".join(lines)
 
 
-def _topic(topic: consent.Topic, granted: dict[int, dict[consent.Channel, int]]) -> dict[str, Any]:
-    counts = granted.get(topic.id or 0, {})
+def _topic(
+    topic: consent.Topic, counts: dict[consent.Channel, int], versions: dict[str, int]
+) -> dict[str, Any]:
     return {
         "key": topic.key,
         "name": topic.name,
@@ -55,6 +60,9 @@ def _topic(topic: consent.Topic, granted: dict[int, dict[consent.Channel, int]])
         "lawful_basis": topic.lawful_basis.value,
         "double_opt_in": topic.double_opt_in,
         "list_label": topic.list_label,
+        "implied_months": topic.implied_months,
+        "texts": dict(topic.texts),
+        "wording_versions": dict(sorted(versions.items())),
         "granted": {
             channel.value: counts.get(channel, 0)
             for channel in consent.Channel
@@ -65,4 +73,5 @@ def _topic(topic: consent.Topic, granted: dict[int, dict[consent.Channel, int]])
 
 def _line(topic: dict[str, Any]) -> str:
     counts = ", ".join(f"{channel} {people:,}" for channel, people in topic["granted"].items())
-    return f"{topic['key']}  {topic['name']}  ({counts})"
+    words = ", ".join(f"{name} {version}" for name, version in topic["wording_versions"].items())
+    return f"{topic['key']}  {topic['name']}  ({counts})  words: {words or 'none'}"

@@ -64,9 +64,11 @@ def _topic_fields(entry: TopicEntry, position: int) -> dict[str, Any]:
     return {
         "name": entry.name,
         "description": entry.description,
+        "texts": entry.texts(),
         "channels": list(dict.fromkeys(channel.value for channel in entry.channels)),
         "lawful_basis": entry.lawful_basis,
         "double_opt_in": entry.double_opt_in,
+        "implied_months": entry.implied_months,
         "position": position,
         "archived_at": None,
     }
@@ -96,10 +98,13 @@ def _refuse_other_label(topic: Topic, entry: TopicEntry, path: Path) -> None:
 def _word_anew(session: Session, context: Context, topic: Topic, entry: TopicEntry) -> int:
     newest = queries.newest_wordings(session, topic.id or 0)
     # A topic without words of its own is worded by its name and description.
-    own = entry.wording or {"en": ""}
+    own = {**dict.fromkeys(entry.text, ""), **entry.wording}
+    if not entry.wording:
+        own.setdefault("en", "")
     added = 0
     for language in {**newest, **own}:
-        text = rules.wording_text(entry.name, entry.description, own.get(language, ""))
+        shown = rules.texts_in(language, entry.name, entry.description, entry.texts())
+        text = rules.wording_text(shown.name, shown.description, own.get(language, ""))
         digest = hashlib.sha256(text.encode()).hexdigest()
         old = newest.get(language)
         if old is None or old.sha256 != digest:

@@ -106,18 +106,21 @@ class ChainKeys:
 
     def seal(self, event: Event) -> bytes:
         """The hash of an event under the key that it names. Raises SettingsError when that key is missing."""
-        (found,) = self.seal_alike(event, [(event.subscriber_ref, event.at, event.personal_digest)])
+        own = (event.subscriber_ref, event.at, event.valid_until, event.personal_digest)
+        (found,) = self.seal_alike(event, [own])
         return found
 
-    def seal_alike(self, first: Event, events: Iterable[tuple[bytes, str, bytes]]) -> list[bytes]:
-        """The hashes of events that follow each other and differ in person, time and personal digest only.
+    def seal_alike(
+        self, first: Event, events: Iterable[tuple[bytes, str, str | None, bytes]]
+    ) -> list[bytes]:
+        """The hashes of events that follow each other and differ in person, times and personal digest only.
 
         ``first`` says the rest of all of them. Raises SettingsError when the key that it names is missing.
         """
         key, common = self._key(first), _common(first)
         seq, digest, hashes = first.seq, first.prev_hash, []
-        for ref, at, personal_digest in events:
-            text = _canonical(first, common, seq, digest, ref, at, personal_digest)
+        for ref, at, valid_until, personal_digest in events:
+            text = _canonical(first, common, seq, digest, ref, at, valid_until, personal_digest)
             digest = key.digest(text.encode())
             hashes.append(digest)
             seq += 1
@@ -275,13 +278,20 @@ def _common(event: Event) -> str:
 
 
 def _canonical(
-    event: Event, common: str, seq: int, before: bytes, ref: bytes, at: str, personal: bytes
+    event: Event,
+    common: str,
+    seq: int,
+    before: bytes,
+    ref: bytes,
+    at: str,
+    valid_until: str | None,
+    personal: bytes,
 ) -> str:
     # A JSON list, written by hand because this runs for every row of an import; what all of them share is in
     # ``common`` already, or the same in every ``event``.
     return (
         f'[1,{seq},"{event.hash_version}","{before.hex()}","{ref.hex()}",{common},'
-        f'"{at}","{event.recorded_at}","{event.valid_until or ""}","{personal.hex()}"]'
+        f'"{at}","{event.recorded_at}","{valid_until or ""}","{personal.hex()}"]'
     )
 
 

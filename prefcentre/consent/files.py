@@ -1,5 +1,6 @@
 """Reads and checks topics.toml; apart from ``service`` because its mistakes are told by file and key."""
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +13,18 @@ from prefcentre.errors import ContentError, NotFound
 _OneLine = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[^\r\n]+$")]
 _Words = Annotated[str, StringConstraints(strip_whitespace=True)]
 _Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
+
+
+_VALID = re.compile(r"(\d{1,3}) (month|year)s?")
+
+
+class TopicText(BaseModel):
+    """A topic's name and description in one more language: ``[topic.text.de]``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: _OneLine
+    description: _Words = ""
 
 
 class TopicEntry(BaseModel):
@@ -30,6 +43,21 @@ class TopicEntry(BaseModel):
         None, pattern=r"^[A-Za-z0-9]+([_-][A-Za-z0-9]+)*$", max_length=64
     )
     wording: dict[_Language, _Words] = Field(default_factory=dict)
+    text: dict[_Language, TopicText] = Field(default_factory=dict)
+    # For soft opt-in and legitimate interest only: what a person agreed to themselves does not run out (R94).
+    valid_for: str | None = Field(None, pattern=rf"^{_VALID.pattern}$")
+
+    @property
+    def implied_months(self) -> int | None:
+        """``valid_for`` in months."""
+        found = _VALID.fullmatch(self.valid_for or "")
+        if found is None:
+            return None
+        return int(found[1]) * (12 if found[2] == "year" else 1)
+
+    def texts(self) -> dict[str, dict[str, str]]:
+        """Name and description in other languages, as the topic keeps them."""
+        return {language: text.model_dump() for language, text in self.text.items()}
 
 
 def read_topics(path: Path) -> list[TopicEntry]:

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlmodel import Session
@@ -21,6 +23,8 @@ class Terms:
     lawful_basis: LawfulBasis
     method: str
     source: str
+    months: int | None = None
+    """How long a consent that is implied by this basis stands (R94)."""
 
 
 class Imported(NamedTuple):
@@ -41,7 +45,10 @@ def append(
     ids, refs, times, personals = zip(*people, strict=True)
     personal = dict(zip(Personal._fields, zip(*personals, strict=True), strict=True))
     personal["personal_digest"] = personal.pop("digest")
-    hashes = keys.seal_alike(first, zip(refs, times, personal["personal_digest"], strict=True))
+    ends = _ends(terms, times)
+    hashes = keys.seal_alike(
+        first, zip(refs, times, ends, personal["personal_digest"], strict=True)
+    )
     numbers = range(first.seq, first.seq + len(people))
     events = {name: [value] * len(people) for name, value in first._asdict().items()}
     queries.append_events(
@@ -52,6 +59,7 @@ def append(
             "seq": numbers,
             "subscriber_ref": refs,
             "at": times,
+            "valid_until": ends,
             "prev_hash": [digest, *hashes[:-1]],
             "hash": hashes,
         },
@@ -59,12 +67,25 @@ def append(
     consents: dict[str, Sequence[Any]] = {
         "subscriber_id": ids,
         "since": times,
+        "valid_until": ends,
         "event_seq": numbers,
     }
     shared = {name: events[name] for name in ("topic_id", "channel", "state", "lawful_basis")}
     queries.add_consents(session, consents | shared)
     queries.move_head(session, numbers[-1], hashes[-1])
     heads.note_after_commit(session, context.settings.data_dir, numbers[-1], hashes[-1])
+
+
+def _ends(terms: Terms, times: Sequence[str]) -> list[str | None]:
+    if terms.months is None or terms.lawful_basis is LawfulBasis.CONSENT:
+        return [None] * len(times)
+    return [_end(at, terms.months) for at in times]
+
+
+@lru_cache(maxsize=4096)
+def _end(at: str, months: int) -> str:
+    begun = datetime.fromisoformat(at).replace(tzinfo=UTC)
+    return chain.time_text(rules.months_after(begun, months))
 
 
 def _first(context: Context, keys: ChainKeys, terms: Terms, seq: int, before: bytes) -> Event:

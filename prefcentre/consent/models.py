@@ -59,9 +59,13 @@ class Topic(SQLModel, table=True):
     key: str = Field(max_length=64, unique=True)
     name: str
     description: str = ""
+    # Name and description in other languages: {"de": {"name": …, "description": …}}.
+    texts: dict[str, Any] = Field(default_factory=dict, sa_type=json_type(), nullable=False)
     channels: list[str] = Field(default_factory=list, sa_type=json_list_type(), nullable=False)
     lawful_basis: LawfulBasis = Field(sa_type=enum_type(LawfulBasis))
     double_opt_in: bool = True
+    # How many months a consent on another basis than consent stands (R94); None is for ever.
+    implied_months: int | None = None
     list_label: str = Field(max_length=64)
     position: int = 0
     created_at: datetime

@@ -17,7 +17,6 @@ from prefcentre.consent.models import (
     ConsentHead,
     ConsentState,
     ConsentWording,
-    LawfulBasis,
     Topic,
 )
 from prefcentre.db import is_sqlite
@@ -86,11 +85,22 @@ def granted_by_channel(session: Session) -> dict[int, dict[Channel, int]]:
     return counts
 
 
-def bases_of(session: Session, topic_ids: Collection[int]) -> dict[int, LawfulBasis]:
-    statement = sa.select(col(Topic.id), col(Topic.lawful_basis)).where(
-        col(Topic.id).in_(topic_ids)
-    )
-    return {row[0]: row[1] for row in session.execute(statement)}
+def topics_with_ids(session: Session, topic_ids: Collection[int]) -> dict[int, Topic]:
+    found = session.exec(select(Topic).where(col(Topic.id).in_(topic_ids)))
+    return {topic.id or 0: topic for topic in found}
+
+
+def newest_versions(session: Session) -> dict[int, dict[str, int]]:
+    """The version of the words shown now, by topic and language."""
+    statement = sa.select(
+        col(ConsentWording.topic_id),
+        col(ConsentWording.language),
+        sa.func.max(col(ConsentWording.version)),
+    ).group_by(col(ConsentWording.topic_id), col(ConsentWording.language))
+    found: dict[int, dict[str, int]] = {}
+    for topic_id, language, version in session.execute(statement):
+        found.setdefault(topic_id, {})[language] = version
+    return found
 
 
 # --- where people stand ---------------------------------------------------------------------

@@ -1,8 +1,11 @@
 """Decides what an act does to a consent, what an import may change, and which words a topic shows."""
 
+import calendar
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
-from prefcentre.consent.models import ConsentAction, ConsentState
+from prefcentre.consent.models import ConsentAction, ConsentState, LawfulBasis
 from prefcentre.errors import Refused
 
 NEVER_ASKED = None
@@ -92,6 +95,48 @@ def sign_up_action(*, double_opt_in: bool, mailbox_proven: bool) -> ConsentActio
     if mailbox_proven or not double_opt_in:
         return ConsentAction.GRANTED
     return ConsentAction.REQUESTED
+
+
+class TopicTexts(NamedTuple):
+    """What a topic is called and how it is described, in one language."""
+
+    name: str
+    description: str
+
+
+def texts_in(
+    language: str | None, name: str, description: str, others: Mapping[str, Mapping[str, str]]
+) -> TopicTexts:
+    """The name and description in this language, else in its main language, else as the file says them first.
+
+    A description that was not translated is left out rather than shown in another language.
+    """
+    wanted = (language or "").replace("_", "-")
+    for found in (wanted, wanted.partition("-")[0]):
+        if text := others.get(found):
+            return TopicTexts(text["name"], text.get("description", ""))
+    return TopicTexts(name, description)
+
+
+# A request that nobody confirmed is no consent yet, and an undo puts back the end that there was.
+_BEGINS = frozenset({ConsentAction.GRANTED, ConsentAction.CONFIRMED, ConsentAction.IMPORTED})
+
+
+def runs_out(
+    action: ConsentAction, basis: LawfulBasis, at: datetime, months: int | None
+) -> datetime | None:
+    """When a consent that begins with this act runs out by rule: only one that nobody gave in so many words (R94)."""
+    if months is None or basis is LawfulBasis.CONSENT or action not in _BEGINS:
+        return None
+    return months_after(at, months)
+
+
+def months_after(at: datetime, months: int) -> datetime:
+    """The same day of a later month, or its last day when it is shorter."""
+    years, month = divmod(at.month - 1 + months, 12)
+    year = at.year + years
+    day = min(at.day, calendar.monthrange(year, month + 1)[1])
+    return at.replace(year=year, month=month + 1, day=day)
 
 
 def wording_text(name: str, description: str, own: str) -> str:

@@ -21,6 +21,7 @@ from prefcentre.consent.models import (
     LawfulBasis,
     Topic,
 )
+from prefcentre.consent.rules import TopicTexts
 from prefcentre.context import Context
 from prefcentre.errors import NotFound
 from prefcentre.subscribers.service import Subscriber
@@ -38,6 +39,7 @@ __all__ = [
     "Problem",
     "Terms",
     "Topic",
+    "TopicTexts",
     "Verification",
     "apply_topics",
     "chain_keys",
@@ -54,8 +56,10 @@ __all__ = [
     "states_of",
     "topic",
     "topic_by_id",
+    "topic_texts",
     "topics",
     "verify",
+    "wording_versions",
 ]
 
 _PART = 1_000
@@ -148,6 +152,11 @@ def topic_by_id(session: Session, topic_id: int) -> Topic:
     return found
 
 
+def topic_texts(topic: Topic, language: str | None) -> TopicTexts:
+    """What a topic is called and how it is described in this language, as far as its file says it."""
+    return rules.texts_in(language, topic.name, topic.description, topic.texts)
+
+
 def current_wording(session: Session, topic_id: int, language: str | None) -> ConsentWording:
     """The words to show for a topic: in this language, else its main language, else English, else any.
 
@@ -158,6 +167,11 @@ def current_wording(session: Session, topic_id: int, language: str | None) -> Co
         if wanted in found:
             return found[wanted]
     raise NotFound(f"Topic {topic_id} has no wording yet. Apply the topics file again.")
+
+
+def wording_versions(session: Session) -> dict[int, dict[str, int]]:
+    """The version of the words that are shown now, by topic and language."""
+    return queries.newest_versions(session)
 
 
 def granted_by_channel(session: Session) -> dict[int, dict[Channel, int]]:
@@ -213,21 +227,24 @@ class _Writer:
         states: dict[tuple[int, int, Channel], ConsentState] = queries.states_of(
             session, {act.subscriber_id for act in acts}
         )
-        bases = _bases(session, {act.topic_id for act in acts})
+        topics = _topics(session, {act.topic_id for act in acts})
         events, consents = [], {}
         for act in acts:
             where = (act.subscriber_id, act.topic_id, act.channel)
             state = rules.after(states.get(where), act.action, act.restores)
             states[where] = state
-            basis = act.lawful_basis or bases[act.topic_id]
-            event = self._event(act, state.value, basis.value)
+            basis = act.lawful_basis or topics[act.topic_id].lawful_basis
+            until = act.valid_until or rules.runs_out(
+                act.action, basis, act.at, topics[act.topic_id].implied_months
+            )
+            event = self._event(act, state.value, basis.value, until)
             self.seq, self.digest = event.seq, self._keys.seal(event)
             events.append((*event, self.digest))
             consents[where] = _consent_row(act.subscriber_id, event)
         queries.append_events(session, _columns((*chain.Event._fields, "hash"), events))
         queries.put_consents(session, _columns(_CONSENT, consents.values()))
 
-    def _event(self, act: Act, state: str, basis: str) -> chain.Event:
+    def _event(self, act: Act, state: str, basis: str, until: datetime | None) -> chain.Event:
         personal = chain.personal(
             os.urandom(SALT_BYTES), act.actor, act.ip, act.user_agent, act.evidence
         )
@@ -246,7 +263,7 @@ class _Writer:
             chain.time_text(act.at),
             self._now,
             # Only a consent that stands or waits can run out.
-            chain.time_text(act.valid_until) if act.valid_until and state in _LIVING else None,
+            chain.time_text(until) if until and state in _LIVING else None,
             *personal,
             self._keys.version,
             self.digest,
@@ -285,8 +302,8 @@ def _consent_row(subscriber_id: int, event: chain.Event) -> tuple[Any, ...]:
     )
 
 
-def _bases(session: Session, topic_ids: Collection[int]) -> dict[int, LawfulBasis]:
-    found = queries.bases_of(session, topic_ids)
+def _topics(session: Session, topic_ids: Collection[int]) -> dict[int, Topic]:
+    found = queries.topics_with_ids(session, topic_ids)
     for topic_id in topic_ids:
         if topic_id not in found:
             raise NotFound(f"There is no topic with the number {topic_id}.")

@@ -60,6 +60,7 @@ class Grant:
     channel: Channel
     basis: LawfulBasis
     source: str
+    months: int | None = None
 
     @property
     def terms(self) -> Terms:
@@ -70,6 +71,7 @@ class Grant:
             lawful_basis=self.basis,
             method=METHOD,
             source=self.source,
+            months=self.months,
         )
 
 

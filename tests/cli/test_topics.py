@@ -57,7 +57,9 @@ def test_a_person_reads_what_changed(cast: Cast, cli: Cli, file: Path) -> None:
     told = cli("topics", "apply", file).ok().stdout
     assert "Added: weekly." in told
     assert "Not in this file, and kept as they are: events, product-news." in told
-    assert "weekly  Weekly letter  (email 0, post 0)" in cli("topics", "list").ok().stdout
+    assert (
+        "weekly  Weekly letter  (email 0, post 0)  words: en 1" in cli("topics", "list").ok().stdout
+    )
 
 
 def test_a_mistake_in_the_file_is_told_and_changes_nothing(

@@ -113,6 +113,43 @@ def test_words_come_in_the_nearest_language_there_is(
     assert text in words(context, "events", language)[1]
 
 
+GERMAN = """
+[topic.text.de]
+name = "Neuigkeiten"
+description = "Etwa zweimal im Monat."
+"""
+
+
+def test_a_topic_is_called_by_its_name_in_each_language(any_context: Context, file: Path) -> None:
+    apply(any_context, file, NEWS + GERMAN)
+    (topic,) = topics(any_context)
+    assert service.topic_texts(topic, "de-AT") == ("Neuigkeiten", "Etwa zweimal im Monat.")
+    assert service.topic_texts(topic, "fr").name == "Product news"
+    assert words(any_context, "product-news", "de") == (1, "Neuigkeiten: Etwa zweimal im Monat.")
+    assert words(any_context, "product-news", "fr")[1].startswith("Product news: ")
+
+
+def test_other_words_in_one_language_are_a_new_version_there_only(
+    any_context: Context, file: Path
+) -> None:
+    apply(any_context, file, NEWS + GERMAN)
+    done = apply(any_context, file, NEWS + GERMAN.replace("zweimal", "dreimal"))
+    assert (done.changed, done.new_wordings) == (["product-news"], 1)
+    assert words(any_context, "product-news", "de") == (2, "Neuigkeiten: Etwa dreimal im Monat.")
+    assert words(any_context, "product-news", "en")[0] == 1
+
+
+def test_how_long_an_implied_consent_stands_is_said_in_months_or_years(
+    context: Context, file: Path
+) -> None:
+    apply(context, file, NEWS + 'valid_for = "2 years"')
+    assert topics(context)[0].implied_months == 24
+    apply(context, file, NEWS + 'valid_for = "6 months"')
+    assert topics(context)[0].implied_months == 6
+    with pytest.raises(ContentError, match="valid_for: “soon” can't be used"):
+        apply(context, file, NEWS + 'valid_for = "soon"')
+
+
 def test_a_topic_that_the_file_leaves_out_is_kept_and_told(
     any_context: Context, file: Path
 ) -> None:

@@ -219,6 +219,7 @@ def upgrade() -> None:
         sa.Column("key", sa.String(length=64), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("description", sa.String(), nullable=False),
+        sa.Column("texts", JSON, nullable=False),
         sa.Column("channels", JSON, nullable=False),
         sa.Column(
             "lawful_basis",
@@ -234,6 +235,7 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("double_opt_in", sa.Boolean(), nullable=False),
+        sa.Column("implied_months", sa.Integer(), nullable=True),
         sa.Column("list_label", sa.String(length=64), nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
