@@ -638,4 +638,4 @@ def test_postgresql_knows_how_many_people_there_are_before_they_are_judged(
                 )
             ).all()
         )
-    assert known == {"subscriber": 4, "consent": 3, "delivery": 1}
+    assert known == {"subscriber": 4, "consent": 5, "delivery": 1}
