@@ -21,6 +21,7 @@ from prefcentre import failpoints
 from prefcentre.campaigns import service as campaigns
 from prefcentre.campaigns.service import Campaign, CampaignState
 from prefcentre.clock import Clock
+from prefcentre.consent import service as consent
 from prefcentre.context import Context
 from prefcentre.delivery import service as delivery
 from prefcentre.delivery.service import Outage, Worker
@@ -31,7 +32,7 @@ from prefcentre.throttles import service as throttles
 LEASE_NAME = "scheduler"
 OVERDUE = "overdue"
 LEASE_SECONDS, TICK_SECONDS, HEARTBEAT_SECONDS, RECOVERY_SECONDS = 5, 1, 3, 30
-PRUNING_SECONDS = 60
+PRUNING_SECONDS, EXPIRY_SECONDS = 60, 300
 CLOCK_SECONDS, TOLERATED_JUMP_SECONDS, STEADY_SECONDS = 1.0, 2.0, 15.0
 LOOK_AHEAD = timedelta(seconds=30)
 
@@ -89,6 +90,7 @@ class Clockwork:
         self._every(TICK_SECONDS, self._tick)
         self._every(RECOVERY_SECONDS, self._recover)
         self._every(PRUNING_SECONDS, self._prune)
+        self._every(EXPIRY_SECONDS, self._expire)
         self._scheduler.add_job(self._worker.keep_alive, "interval", seconds=HEARTBEAT_SECONDS)
         self._scheduler.start()
         self._watch = asyncio.get_running_loop().create_task(self._watch_clock())
@@ -213,6 +215,17 @@ class Clockwork:
             throttles.prune(session, now)
         with self._context.db.writing() as session:
             throttles.prune_states(session, now)
+
+    def _expire(self) -> None:
+        """Write down which consents have run out; the gate has refused them since that instant (R94)."""
+        if self._epoch is None:
+            return
+        ended = 1
+        while ended:
+            with self._context.db.writing() as session:
+                ended = consent.expire(session, self._context)
+            if ended:
+                log.info("consents_expired", consents=ended)
 
     def _end_rest(self, campaign_id: int) -> None:
         more = True

@@ -154,6 +154,13 @@ class Consent(SQLModel, table=True):
         sa.Index(
             "ix_consent_topic_id_channel_subscriber_id", "topic_id", "channel", "subscriber_id"
         ),
+        # Few consents have an end at all, and those that have come to it are looked for every few minutes.
+        sa.Index(
+            "ix_consent_valid_until",
+            "valid_until",
+            sqlite_where=sa.text("valid_until IS NOT NULL AND state = 'granted'"),
+            postgresql_where=sa.text("valid_until IS NOT NULL AND state = 'granted'"),
+        ),
         one_of("channel", Channel),
         one_of("state", ConsentState),
         one_of("lawful_basis", LawfulBasis),

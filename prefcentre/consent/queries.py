@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Generator, Mapping, Sequence
+from datetime import datetime
 from functools import lru_cache
 from itertools import chain
 from typing import Any, TypeVar
@@ -17,6 +18,7 @@ from prefcentre.consent.models import (
     ConsentHead,
     ConsentState,
     ConsentWording,
+    LawfulBasis,
     Topic,
 )
 from prefcentre.db import is_sqlite
@@ -145,6 +147,29 @@ def events_with_words(
         .order_by(col(ConsentEvent.seq))
     )
     return [(row[0], row[1], row[2]) for row in session.execute(statement)]
+
+
+def run_out(
+    session: Session, now: datetime, limit: int
+) -> list[tuple[int, bytes, int, Channel, LawfulBasis, datetime]]:
+    """Consents that stand although their end has come: person, reference, topic, channel, basis and the end."""
+    statement = (
+        sa.select(
+            _CONSENT.c.subscriber_id,
+            col(Subscriber.consent_ref),
+            _CONSENT.c.topic_id,
+            _CONSENT.c.channel,
+            _CONSENT.c.lawful_basis,
+            _CONSENT.c.valid_until,
+        )
+        .join(Subscriber, col(Subscriber.id) == _CONSENT.c.subscriber_id)
+        # Written out, or else the planners would not know that the small index holds all of them.
+        .where(sa.text("consent.state = 'granted'"), _CONSENT.c.valid_until.is_not(None))
+        .where(_CONSENT.c.valid_until <= now)
+        .order_by(_CONSENT.c.valid_until)
+        .limit(limit)
+    )
+    return [tuple(row) for row in session.execute(statement)]
 
 
 # --- the chain ------------------------------------------------------------------------------

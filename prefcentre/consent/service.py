@@ -46,6 +46,7 @@ __all__ = [
     "consents_of",
     "counts_as_granted",
     "current_wording",
+    "expire",
     "granted_by_channel",
     "history",
     "may_import",
@@ -198,6 +199,38 @@ def record(session: Session, context: Context, acts: Sequence[Act]) -> None:
         writer.write(session, acts[start : start + _PART])
     queries.move_head(session, writer.seq, writer.digest)
     heads.note_after_commit(session, context.settings.data_dir, writer.seq, writer.digest)
+
+
+def expire(session: Session, context: Context, limit: int = 200) -> int:
+    """Record the end of consents that have run out by rule, at most so many, and say how many (R94).
+
+    They stopped counting at that instant already; this only makes the ledger say so. A part is small, because pages and
+    opt-outs wait for the same lock.
+    """
+    if not queries.run_out(session, context.clock.now(), 1):
+        return 0
+    # The end of the chain comes first, so that nobody changes one of these consents between the look and the act.
+    queries.locked_head(session, chain.GENESIS)
+    found = queries.run_out(session, context.clock.now(), limit)
+    record(
+        session,
+        context,
+        [
+            Act(
+                subscriber_id=subscriber_id,
+                subscriber_ref=ref,
+                topic_id=topic_id,
+                channel=channel,
+                action=ConsentAction.EXPIRED,
+                method="rule",
+                source=f"valid until {until:%Y-%m-%d}",
+                at=until,
+                lawful_basis=basis,
+            )
+            for subscriber_id, ref, topic_id, channel, basis, until in found
+        ],
+    )
+    return len(found)
 
 
 def record_imported(

@@ -316,3 +316,89 @@ def _insert_people(session: Session, context: Context, people: int) -> None:
             for number in range(1, people + 1)
         ],
     )
+
+
+# --- what runs out by rule (R94) --------------------------------------------------------------
+
+
+def runs_out_after(world: World, months: int) -> None:
+    with world.context.db.writing() as session:
+        service.topic_by_id(session, world.events or 0).implied_months = months
+
+
+def expire(world: World, limit: int = 200) -> int:
+    with world.context.db.writing() as session:
+        return service.expire(session, world.context, limit)
+
+
+@pytest.mark.parametrize(("action", "method"), [("granted", "form"), ("imported", "import")])
+def test_an_implied_consent_stands_as_long_as_its_topic_says(
+    world: World, action: str, method: str
+) -> None:
+    runs_out_after(world, 6)
+    bought = datetime(2026, 8, 31, 9, 0, tzinfo=UTC)
+    world.happens(action, topic_id=world.events, method=method, at=bought)
+    (view,) = world.consents()
+    assert view.valid_until == datetime(2027, 2, 28, 9, 0, tzinfo=UTC)
+
+
+def test_a_yes_in_so_many_words_never_runs_out(world: World) -> None:
+    runs_out_after(world, 6)
+    world.happens("granted", topic_id=world.events, lawful_basis=LawfulBasis.CONSENT)
+    assert world.consents()[0].valid_until is None
+
+
+def test_what_has_run_out_is_written_down_once_with_the_day_it_ended(
+    world: World, clock: FrozenClock
+) -> None:
+    runs_out_after(world, 6)
+    world.happens("granted", topic_id=world.events)
+    (end,) = (view.valid_until for view in world.consents())
+    assert end is not None
+    assert expire(world) == 0
+    clock.advance(days=200)
+    assert expire(world) == 1
+    assert expire(world) == 0
+    (view,) = world.consents()
+    assert (view.state, view.since, view.basis) == (
+        ConsentState.WITHDRAWN,
+        end,
+        LawfulBasis.LEGITIMATE_INTEREST,
+    )
+    assert [(e["action"], e["method"]) for e in world.history()][-1] == ("expired", "rule")
+    with world.context.db.reading() as session:
+        assert service.verify(session, world.context).ok
+
+
+def test_ends_are_written_down_a_part_at_a_time(world: World, clock: FrozenClock) -> None:
+    runs_out_after(world, 6)
+    for channel in (Channel.EMAIL, Channel.POST, Channel.PHONE):
+        world.happens("granted", topic_id=world.events, channel=channel)
+    clock.advance(days=200)
+    assert [expire(world, 2), expire(world, 2), expire(world, 2)] == [2, 1, 0]
+
+
+def test_an_import_lets_implied_consents_end_by_the_day_of_each_line(world: World) -> None:
+    times = [datetime(2024, 2, 29, tzinfo=UTC)]
+    terms = Terms(
+        topic_id=world.news,
+        channel=Channel.EMAIL,
+        lawful_basis=LawfulBasis.SOFT_OPT_IN,
+        method="import",
+        source="shop",
+        months=24,
+    )
+    people = [
+        Imported(
+            world.ada.id or 0,
+            world.ada.consent_ref,
+            chain.time_text(at),
+            chain.personal(b"", None, None, None, None),
+        )
+        for at in times
+    ]
+    with world.context.db.writing() as session:
+        service.record_imported(session, world.context, terms, people)
+    assert world.consents()[0].valid_until == datetime(2026, 2, 28, tzinfo=UTC)
+    with world.context.db.reading() as session:
+        assert service.verify(session, world.context).ok

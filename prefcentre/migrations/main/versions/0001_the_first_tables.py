@@ -337,6 +337,13 @@ def upgrade() -> None:
             ["topic_id", "channel", "subscriber_id"],
             unique=False,
         )
+        batch_op.create_index(
+            "ix_consent_valid_until",
+            ["valid_until"],
+            unique=False,
+            sqlite_where=sa.text("valid_until IS NOT NULL AND state = 'granted'"),
+            postgresql_where=sa.text("valid_until IS NOT NULL AND state = 'granted'"),
+        )
 
     op.create_table(
         "consent_wording",
@@ -697,6 +704,11 @@ def downgrade() -> None:
     op.drop_table("preference")
     op.drop_table("consent_wording")
     with op.batch_alter_table("consent", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_consent_valid_until",
+            sqlite_where=sa.text("valid_until IS NOT NULL AND state = 'granted'"),
+            postgresql_where=sa.text("valid_until IS NOT NULL AND state = 'granted'"),
+        )
         batch_op.drop_index("ix_consent_topic_id_channel_subscriber_id")
 
     op.drop_table("consent")
