@@ -55,6 +55,8 @@ __all__ = [
 SECRETS_FILE = "secrets.toml"
 SETTINGS_FILE = "prefcentre.toml"
 MIN_SECRET_LENGTH = 16
+LOGO_TYPES = {".svg": "image/svg+xml; charset=utf-8", ".png": "image/png"}
+_LARGEST_LOGO = 24 * 1024
 
 
 class Brand(BaseModel):
@@ -72,6 +74,21 @@ class Brand(BaseModel):
     colour: str = Field(
         "#1a5fb4", pattern=r"^#[0-9a-fA-F]{6}$", description="The accent colour of pages and mails."
     )
+    second_colour: str = Field(
+        "",
+        pattern=r"^(#[0-9a-fA-F]{6})?$",
+        description="The colour of the second button on pages; default: nearly black, in the dark nearly white.",
+    )
+    logo: Path | None = Field(
+        None, description="An SVG or PNG of at most 24 KiB, shown in place of the name."
+    )
+
+    @field_validator("logo")
+    @classmethod
+    def _check_logo_kind(cls, logo: Path | None) -> Path | None:
+        if logo and logo.suffix.lower() not in LOGO_TYPES:
+            raise ValueError("must be an .svg or a .png file")
+        return logo
 
 
 class DkimKey(BaseModel):
@@ -237,6 +254,7 @@ class Settings(BaseSettings):
         home = self.home.expanduser().resolve()
         resolved: dict[str, Any] = {
             "home": home,
+            "brand": _with_logo(self.brand, home),
             "templates_dir": home / self.templates_dir,
             "campaigns_dir": home / self.campaigns_dir,
             "database_url": _resolve_sqlite(self.database_url, home),
@@ -332,6 +350,22 @@ class Settings(BaseSettings):
             raise SettingsError(
                 f"No keys yet ({names}). Run “prefcentre init”, which makes them in {self.home / SECRETS_FILE}."
             )
+
+
+def _with_logo(brand: Brand, home: Path) -> Brand:
+    if brand.logo is None:
+        return brand
+    logo = home / brand.logo
+    try:
+        size = logo.stat().st_size
+    except OSError as error:
+        raise ValueError(f"brand.logo: {logo} can't be read") from error
+    # A page stays below 60 KB with everything that belongs to it.
+    if not 0 < size <= _LARGEST_LOGO:
+        raise ValueError(
+            f"brand.logo: {logo} has {size:,} bytes, and at most {_LARGEST_LOGO:,} are allowed"
+        )
+    return brand.model_copy(update={"logo": logo})
 
 
 def load() -> Settings:

@@ -1,4 +1,4 @@
-"""The style sheet with the brand's colour in it, and the small mark of the browser tab."""
+"""The style sheet with the brand's colours in it, the logo, and the small mark of the browser tab."""
 
 import hashlib
 from dataclasses import dataclass
@@ -9,10 +9,12 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Flask, Response
 
 from prefcentre.errors import NotFound
-from prefcentre.settings import Brand, Settings
+from prefcentre.settings import LOGO_TYPES, Brand, Settings
 from prefcentre.web import colour
 
 _FOR_EVER = "public, max-age=31536000, immutable"
+_PICTURE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+"""An SVG that is opened by itself may style itself and do nothing else."""
 _ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="8" fill="{fill}"/>'
     '<text x="16" y="23" text-anchor="middle" font-family="system-ui,sans-serif" font-weight="700" font-size="19" '
@@ -26,6 +28,8 @@ class Assets:
 
     style: str
     icon: str
+    logo: bytes
+    logo_type: str
     version: str
 
 
@@ -42,6 +46,8 @@ def register(app: Flask, settings: Settings) -> None:
                 return _kept(assets.style, "text/css; charset=utf-8")
             case "icon.svg":
                 return _kept(assets.icon, "image/svg+xml; charset=utf-8")
+            case "logo" if assets.logo:
+                return _kept(assets.logo, assets.logo_type)
         raise NotFound
 
     @pages.app_context_processor
@@ -52,6 +58,7 @@ def register(app: Flask, settings: Settings) -> None:
             "home": f"{base}/",
             "stylesheet": f"{folder}/public.css",
             "icon": f"{folder}/icon.svg",
+            "logo": f"{folder}/logo" if assets.logo else "",
         }
 
     app.register_blueprint(pages)
@@ -59,13 +66,16 @@ def register(app: Flask, settings: Settings) -> None:
 
 @lru_cache
 def make(brand: Brand) -> Assets:
-    """The style sheet and the icon of a brand."""
+    """The style sheet, the icon and the logo of a brand."""
     css = files("prefcentre.web").joinpath("static/public.css").read_text("utf-8")
-    style = colour.stylesheet(brand.colour) + css
+    style = css + colour.stylesheet(brand.colour, brand.second_colour)
     light, _ = colour.accents(brand.colour)
     letter = brand.name[:1].upper().translate({ord("&"): "&amp;", ord("<"): "&lt;"})
     icon = _ICON.format(fill=light.colour, ink=light.ink, letter=letter)
-    return Assets(style, icon, hashlib.sha256((style + icon).encode()).hexdigest()[:12])
+    logo = brand.logo.read_bytes() if brand.logo else b""
+    logo_type = LOGO_TYPES[brand.logo.suffix.lower()] if brand.logo else ""
+    content = hashlib.sha256((style + icon).encode() + logo)
+    return Assets(style, icon, logo, logo_type, content.hexdigest()[:12])
 
 
 def base_path(settings: Settings) -> str:
@@ -76,5 +86,8 @@ def base_path(settings: Settings) -> str:
     return urlsplit(settings.public_url).path.rstrip("/")
 
 
-def _kept(body: str, content_type: str) -> Response:
-    return Response(body, content_type=content_type, headers={"Cache-Control": _FOR_EVER})
+def _kept(body: str | bytes, content_type: str) -> Response:
+    headers = {"Cache-Control": _FOR_EVER}
+    if content_type.startswith("image/"):
+        headers["Content-Security-Policy"] = _PICTURE_POLICY
+    return Response(body, content_type=content_type, headers=headers)

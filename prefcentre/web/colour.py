@@ -25,7 +25,7 @@ class Accent:
 
 
 def accents(brand: str) -> tuple[Accent, Accent]:
-    """The accent for the light design and the one for the dark design, as near to the brand as they can be."""
+    """The colour for the light design and the one for the dark design, as near to the brand's as they can be."""
     return _accent(readable(brand, LIGHT_PAGE, _BLACK)), _accent(
         readable(brand, DARK_PANEL, _WHITE)
     )
@@ -43,13 +43,17 @@ def readable(colour: str, background: str, towards: str) -> str:
     return next((found for found in steps if contrast(found, background) >= READABLE), towards)
 
 
-def stylesheet(brand: str) -> str:
-    """The custom properties that carry the brand into the style sheet."""
-    light, dark = accents(brand)
-    return (
-        f":root{{--accent:{light.colour};--accent-ink:{light.ink}}}\n"
-        f"@media (prefers-color-scheme:dark){{:root{{--accent:{dark.colour};--accent-ink:{dark.ink}}}}}\n"
+def stylesheet(brand: str, second: str = "") -> str:
+    """The custom properties that carry the brand's colours into the style sheet, which has a second one of its own."""
+    found = {"accent": accents(brand)} | ({"strong": accents(second)} if second else {})
+    light, dark = (
+        "".join(
+            f"--{name}:{pair[place].colour};--{name}-ink:{pair[place].ink};"
+            for name, pair in found.items()
+        )
+        for place in (0, 1)
     )
+    return f":root{{{light}}}\n@media (prefers-color-scheme:dark){{:root{{{dark}}}}}\n"
 
 
 def _accent(colour: str) -> Accent:

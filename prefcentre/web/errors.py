@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import structlog
 from flask import Flask, Response, make_response, render_template
+from flask_babel import LazyString
+from flask_babel import lazy_gettext as _
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from prefcentre import errors
@@ -15,10 +17,10 @@ _log = structlog.get_logger(__name__)
 class Words:
     """What happened, what it means for the reader, and what to do now."""
 
-    title: str
-    what: str
-    meaning: str
-    now: str
+    title: LazyString
+    what: LazyString
+    meaning: LazyString
+    now: LazyString
 
 
 STATUS: tuple[tuple[type[errors.PrefcentreError], int], ...] = (
@@ -31,49 +33,49 @@ STATUS: tuple[tuple[type[errors.PrefcentreError], int], ...] = (
 )
 """The first that fits counts."""
 
-_UNCHANGED = "Your choices are unchanged."
+_UNCHANGED = _("Your choices are unchanged.")
 WORDS = {
     400: Words(
-        "We could not read that",
-        "Something in the request was not as we expected it.",
+        _("We could not read that"),
+        _("Something in the request was not as we expected it."),
         _UNCHANGED,
-        "Go back, load the page anew and try once more.",
+        _("Go back, load the page anew and try once more."),
     ),
     404: Words(
-        "This page does not exist",
-        "The link leads nowhere. Some mail programs cut long links in two.",
+        _("This page does not exist"),
+        _("The link leads nowhere. Some mail programs cut long links in two."),
         _UNCHANGED,
-        "Open the mail again and follow the link from there, or copy it as a whole.",
+        _("Open the mail again and follow the link from there, or copy it as a whole."),
     ),
     405: Words(
-        "That does not work here",
-        "This address does not take that kind of request.",
+        _("That does not work here"),
+        _("This address does not take that kind of request."),
         _UNCHANGED,
-        "Open the link from your mail in a browser.",
+        _("Open the link from your mail in a browser."),
     ),
     409: Words(
-        "That is not possible now",
-        "The rules do not allow this change.",
+        _("That is not possible now"),
+        _("The rules do not allow this change."),
         _UNCHANGED,
-        "Load the page anew to see how things stand.",
+        _("Load the page anew to see how things stand."),
     ),
     413: Words(
-        "That was too much",
-        "The request was larger than any form of ours.",
+        _("That was too much"),
+        _("The request was larger than any form of ours."),
         _UNCHANGED,
-        "Go back, load the page anew and try once more.",
+        _("Go back, load the page anew and try once more."),
     ),
     500: Words(
-        "Something went wrong here",
-        "It is our fault, not yours, and it has been noted.",
-        "What you were doing may not have been saved.",
-        "Please try again in a minute.",
+        _("Something went wrong here"),
+        _("It is our fault, not yours, and it has been noted."),
+        _("What you were doing may not have been saved."),
+        _("Please try again in a minute."),
     ),
     503: Words(
-        "We can't answer just now",
-        "The service is busy or being looked after.",
-        "What you were doing has not been saved.",
-        "Please try again in a minute.",
+        _("We can't answer just now"),
+        _("The service is busy or being looked after."),
+        _("What you were doing has not been saved."),
+        _("Please try again in a minute."),
     ),
 }
 """The words for each status; the nearest one stands for others."""
@@ -115,5 +117,5 @@ def _unexpected(error: Exception) -> Response:
     return page(500)
 
 
-def _fields(words: Words) -> dict[str, str]:
+def _fields(words: Words) -> dict[str, LazyString]:
     return {"title": words.title, "what": words.what, "meaning": words.meaning, "now": words.now}

@@ -1,6 +1,8 @@
 """Which language a page speaks: what the address asks for, else the person's, else the browser's first that we know."""
 
-from flask import Flask, g, request
+from urllib.parse import urlencode
+
+from flask import Flask, Response, g, request
 from flask_babel import Babel, get_locale, refresh
 
 from prefcentre import languages
@@ -8,13 +10,14 @@ from prefcentre.subscribers.service import Subscriber
 
 
 def register(app: Flask) -> None:
-    """Let pages translate, and tell templates ``lang``, ``dir`` and ``languages``."""
+    """Let pages translate, and tell templates ``lang``, ``dir``, ``languages`` and ``in_language``."""
     Babel(
         app,
         default_translation_directories=str(languages.FOLDER),
         locale_selector=language,
     )
     app.context_processor(_for_templates)
+    app.after_request(_name_it)
 
 
 def speak_to(person: Subscriber | None) -> None:
@@ -32,8 +35,23 @@ def language() -> str:
 def _for_templates() -> dict[str, object]:
     locale = get_locale()
     spoken = locale.language if locale else languages.LANGUAGES[0]
+    g.spoken = spoken
     return {
         "lang": spoken,
         "dir": languages.direction(spoken),
         "languages": languages.own_names(),
+        "in_language": _in_language,
     }
+
+
+def _in_language(code: str) -> str:
+    """A link to the page that is shown, in another language; all else that its address says is kept."""
+    return "?" + urlencode({**request.args, "lang": code})
+
+
+def _name_it(response: Response) -> Response:
+    # Only pages of ours ask templates for a language; a mail shown as a page has its own.
+    if spoken := g.get("spoken"):
+        response.headers.setdefault("Content-Language", spoken)
+        response.vary.add("Accept-Language")
+    return response

@@ -12,7 +12,8 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from prefcentre.app import create_app
 from prefcentre.context import Context
 from prefcentre.testing.makers import Cast, make_topic
-from prefcentre.tokens import LinkToken, TokenKind
+from prefcentre.tokens import LinkToken, TokenKind, issued_on
+from tests.browser.stage import Stage
 
 Open = Callable[..., Page]
 
@@ -22,10 +23,16 @@ class _Quiet(WSGIRequestHandler):
         """Say nothing."""
 
 
+def _boom() -> str:
+    raise ValueError("A mistake of ours, to see its page.")
+
+
 @pytest.fixture
 def site(context: Context) -> Iterator[str]:
     """The address of a running site."""
-    server = make_server("127.0.0.1", 0, create_app(context), threaded=True, request_handler=_Quiet)
+    app = create_app(context)
+    app.add_url_rule("/boom", view_func=_boom)
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Quiet)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield f"http://127.0.0.1:{server.port}"
@@ -43,9 +50,29 @@ def link(site: str, context: Context, cast: Cast) -> Callable[[TokenKind], str]:
 
     def make(kind: TokenKind) -> str:
         token = LinkToken(kind, cast.ada.public_id, cast.news.id or 0, 7)
-        return site + context.links.page(token).removeprefix(context.settings.public_url)
+        page = context.links.page(issued_on(token, context.clock.now()))
+        return site + page.removeprefix(context.settings.public_url)
 
     return make
+
+
+@pytest.fixture
+def make_stage(
+    site: str, open_page: Open, context: Context, cast: Cast, link: object
+) -> Callable[..., Stage]:
+    """Makes a window that is looked at closely; ``link`` has made more topics."""
+
+    def make(**how: bool) -> Stage:
+        stage = Stage(open_page("about:blank", **how), site, context, cast)
+        stage.asked.clear()
+        return stage
+
+    return make
+
+
+@pytest.fixture
+def stage(make_stage: Callable[..., Stage]) -> Stage:
+    return make_stage()
 
 
 @pytest.fixture

@@ -1,14 +1,19 @@
 """Whatever colour an operator sets can be read, in light and in dark."""
 
 import re
+from dataclasses import replace
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
+from pydantic import ValidationError
 
-from prefcentre.settings import Brand
+from prefcentre.app import create_app
+from prefcentre.context import Context
+from prefcentre.settings import Brand, Settings
 from prefcentre.web import assets, colour
 
 COLOURS = st.integers(0, 0xFFFFFF).map(lambda number: f"#{number:06x}")
@@ -66,3 +71,56 @@ def long_form(value: str) -> str:
 def test_the_icon_is_drawn_for_any_name(name: str) -> None:
     drawn = etree.fromstring(assets.make(Brand(name=name)).icon)
     assert "".join(drawn.itertext()) == name[:1].upper()
+
+
+def test_a_second_colour_takes_the_place_of_the_designs_own() -> None:
+    assert "--strong" not in colour.stylesheet("#1a5fb4")
+    light, dark = colour.stylesheet("#1a5fb4", "#ffee00").split("@media")
+    for part, surface in ((light, colour.LIGHT_PAGE), (dark, colour.DARK_PANEL)):
+        found = design(part.replace(":#", ": #"))
+        assert colour.contrast(found["strong"], surface) >= colour.READABLE
+        assert colour.contrast(found["strong-ink"], found["strong"]) >= colour.READABLE
+
+
+SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="4"/>'
+
+
+def test_a_logo_stands_in_place_of_the_name(context: Context) -> None:
+    logo = context.settings.home / "logo.svg"
+    logo.write_bytes(SVG)
+    brand = context.settings.brand.model_copy(update={"logo": logo})
+    settings = context.settings.model_copy(update={"brand": brand})
+    client = create_app(replace(context, settings=settings)).test_client()
+    page = client.get("/").text
+    address = page.split('<img class="logo" src="')[1].split('"')[0]
+    assert f'alt="{brand.name}"' in page
+    answer = client.get(address)
+    assert (answer.data, answer.content_type) == (SVG, "image/svg+xml; charset=utf-8")
+    assert "sandbox" in answer.headers["Content-Security-Policy"]
+    assert "immutable" in answer.headers["Cache-Control"]
+
+
+def test_without_a_logo_there_is_the_name_and_no_picture(context: Context) -> None:
+    client = create_app(context).test_client()
+    page = client.get("/").text
+    assert "<img" not in page
+    folder = page.split('rel="stylesheet" href="')[1].split("public.css")[0]
+    assert client.get(f"{folder}logo").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        ("logo.gif", b"GIF", "must be an .svg or a .png file"),
+        ("none.svg", None, "can't be read"),
+        ("empty.svg", b"", "0 bytes"),
+        ("big.png", b"x" * 24_577, "24,577 bytes, and at most 24,576"),
+    ],
+)
+def test_a_logo_that_can_not_be_used_is_refused_in_words(
+    tmp_path: Path, name: str, content: bytes | None, problem: str
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValidationError, match=problem):
+        Settings(home=tmp_path, brand=Brand(logo=Path(name)))

@@ -2,6 +2,7 @@
 
 from flask import Blueprint, Response, render_template
 from flask.typing import ResponseReturnValue
+from flask_babel import lazy_gettext as _
 
 from prefcentre.campaigns import service as campaigns
 from prefcentre.consent import service as consents
@@ -12,6 +13,7 @@ from prefcentre.messages.service import Compiled
 from prefcentre.preferences import service
 from prefcentre.tokens import TokenKind
 from prefcentre.web.headers import MAIL_CONTENT_SECURITY_POLICY
+from prefcentre.web.languages import speak_to
 from prefcentre.web.public import words
 from prefcentre.web.public.requests import (
     masked,
@@ -22,6 +24,18 @@ from prefcentre.web.public.requests import (
 )
 
 _OWN_LINKS = ("unsubscribe", "preferences", "tracking", "why", "view")
+
+_COUNTED = {
+    (): _("No. We do not count whether you open it or which links you follow."),
+    ("open",): _("We count when you open it, because you allowed that. Links are not counted."),
+    ("click",): _(
+        "We count which links you follow, because you allowed that. Opens are not counted."
+    ),
+    ("click", "open"): _(
+        "We count when you open it and which links you follow, because you allowed that. You can take it back."
+    ),
+}
+"""What is counted of a mail, by what the person allows."""
 
 
 def declare(pages: Blueprint, context: Context) -> None:
@@ -61,6 +75,8 @@ def why(context: Context, text: str) -> ResponseReturnValue:
         if person is None:
             raise NotFound
         topic, consent = service.why(session, token, person)
+        counted = service.who_may_be_counted(session, [person.id or 0])
+    speak_to(person)
     zone = zone_of(person)
     return render_template(
         "public/why.html",
@@ -70,6 +86,7 @@ def why(context: Context, text: str) -> ResponseReturnValue:
         how=words.recorded(consent),
         wording=consent.wording if consent else None,
         basis=words.BASES[consent.basis] if consent else None,
+        tracked=_COUNTED[tuple(sorted(kind for _who, kind in counted))],
         controller=context.settings.controller_name,
         unsubscribe=unsubscribe_path(context, token),
         preferences=preferences_path(context, token),

@@ -1,0 +1,184 @@
+"""Every public page in every state, on a phone and a desk, in light and dark, in each language, and mirrored."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import expect
+
+from prefcentre.languages import LANGUAGES
+from prefcentre.tokens import TokenKind
+from tests.browser.conftest import complaints, is_too_wide
+from tests.browser.stage import Act, Stage
+
+pytestmark = pytest.mark.xdist_group("browser")
+
+PREFERENCES, UNSUBSCRIBE, WHY = TokenKind.PREFERENCES, TokenKind.UNSUBSCRIBE, TokenKind.WHY
+PHONE, DESK = 360, 1280
+MOST_BYTES = 60_000
+
+
+def go(path: str) -> Act:
+    return lambda stage: stage.page.goto(stage.site + path)
+
+
+def first_visit(stage: Stage) -> None:
+    stage.open(PREFERENCES)
+
+
+def saved(stage: Stage) -> None:
+    page = stage.open(PREFERENCES)
+    page.get_by_label("Events by email").uncheck()
+    page.get_by_label("At most monthly").check()
+    stage.press("Save choices")
+    expect(page.get_by_role("status")).to_contain_text("Saved")
+
+
+def paused(stage: Stage) -> None:
+    page = stage.open(PREFERENCES)
+    page.get_by_label("No mails until").fill("2026-12-24")
+    stage.press("Save choices")
+    expect(page.get_by_role("status")).to_contain_text("24 December 2026")
+
+
+def paused_later(stage: Stage) -> None:
+    paused(stage)
+    stage.open(PREFERENCES)
+
+
+def everything_stopped(stage: Stage) -> None:
+    stage.open(PREFERENCES)
+    stage.press("Stop everything")
+    expect(stage.page.get_by_role("status")).to_contain_text("Everything is stopped")
+
+
+def undone(stage: Stage) -> None:
+    everything_stopped(stage)
+    stage.press("Undo")
+    expect(stage.page.get_by_role("status")).to_contain_text("Put back")
+
+
+def too_late(stage: Stage) -> None:
+    everything_stopped(stage)
+    stage.context.clock.advance(hours=1)  # type: ignore[attr-defined]
+    stage.press("Undo")
+    expect(stage.page.get_by_role("status")).to_contain_text("too late")
+
+
+def mistaken(stage: Stage) -> None:
+    page = stage.open(PREFERENCES)
+    page.get_by_label("No mails until").fill("2020-01-01")
+    stage.press("Save choices")
+    expect(page.get_by_role("alert")).to_contain_text("Nothing is saved yet")
+
+
+def topic_stopped(stage: Stage) -> None:
+    stage.open(UNSUBSCRIBE)
+    stage.press("Stop Product news")
+    expect(stage.page.get_by_role("heading", level=1)).to_have_text("Product news is stopped")
+
+
+def topic_put_back(stage: Stage) -> None:
+    topic_stopped(stage)
+    stage.press("Undo")
+    expect(stage.page.get_by_role("heading", level=1)).to_have_text("Put back")
+
+
+def all_stopped(stage: Stage) -> None:
+    stage.open(UNSUBSCRIBE)
+    stage.press("Stop everything")
+    expect(stage.page.get_by_role("heading", level=1)).to_have_text("Everything is stopped")
+
+
+STATES: dict[str, Act] = {
+    "landing": go("/"),
+    "first-visit": first_visit,
+    "saved": saved,
+    "paused": paused,
+    "paused-later": paused_later,
+    "everything-stopped": everything_stopped,
+    "undone": undone,
+    "undo-too-late": too_late,
+    "mistaken": mistaken,
+    "waiting-for-confirmation": lambda stage: stage.open(PREFERENCES, "ben"),
+    "dead-address": lambda stage: stage.open(PREFERENCES, "dan"),
+    "unsubscribe": lambda stage: stage.open(UNSUBSCRIBE),
+    "unsubscribe-from-all": lambda stage: stage.open(UNSUBSCRIBE, topic=False),
+    "topic-stopped": topic_stopped,
+    "topic-put-back": topic_put_back,
+    "all-stopped": all_stopped,
+    "why": lambda stage: stage.open(WHY),
+    "why-not-confirmed": lambda stage: stage.open(WHY, "ben"),
+    "unknown-link": go("/p/broken"),
+    "error": go("/boom"),
+}
+
+
+@pytest.mark.parametrize("name", STATES)
+def test_a_page_is_for_everybody_whole_and_light(stage: Stage, name: str) -> None:
+    STATES[name](stage)
+    page = stage.page
+    for width in (PHONE, DESK):
+        page.set_viewport_size({"width": width, "height": 900})
+        for colours in ("light", "dark"):
+            page.emulate_media(color_scheme=colours)
+            assert complaints(page) == [], (name, width, colours)
+            assert not is_too_wide(page), (name, width)
+            stage.picture(f"{name}-{width}-{colours}")
+    page.set_viewport_size({"width": 320, "height": 640})
+    assert not is_too_wide(page), name
+    assert stage.strangers() == []
+    assert 0 < stage.weight() < MOST_BYTES
+
+
+@pytest.mark.parametrize("name", ["landing", "first-visit", "unsubscribe", "why", "unknown-link"])
+def test_a_page_fits_in_each_language_and_says_which_it_is(stage: Stage, name: str) -> None:
+    STATES[name](stage)
+    page = stage.page
+    page.set_viewport_size({"width": 320, "height": 640})
+    for language in LANGUAGES:
+        page.locator(f"footer a[hreflang={language}]").click()
+        expect(page.locator("html")).to_have_attribute("lang", language)
+        expect(page.locator("footer [aria-current]")).to_have_attribute("hreflang", language)
+        assert complaints(page) == [], (name, language)
+        assert not is_too_wide(page), (name, language)
+
+
+@pytest.mark.parametrize("width", [320, DESK])
+@pytest.mark.parametrize("name", ["landing", "saved", "mistaken", "topic-stopped", "why"])
+def test_a_page_from_right_to_left_is_a_mirror(stage: Stage, name: str, width: int) -> None:
+    stage.page.set_viewport_size({"width": width, "height": 900})
+    STATES[name](stage)
+    page = stage.page
+    brand, title = page.locator(".brand"), page.locator("h1")
+    before = [edges(stage, one.evaluate_handle) for one in (brand, title)]
+    page.evaluate("document.documentElement.dir = 'rtl'")
+    after = [edges(stage, one.evaluate_handle) for one in (brand, title)]
+    assert not is_too_wide(page)
+    assert after == [(width - end, width - start) for start, end in before]
+    if width == DESK:
+        stage.picture(f"{name}-{width}-mirrored")
+
+
+def edges(stage: Stage, ask: Callable[..., object]) -> tuple[float, float]:
+    """Where a box begins and ends; a browser that shows a bar for scrolling beside the page would move both."""
+    found = ask("e => { const b = e.getBoundingClientRect(); return [b.left, b.right]; }")
+    start, end = found.json_value()  # type: ignore[attr-defined]
+    return (round(start), round(end))
+
+
+@pytest.mark.parametrize("name", ["first-visit", "topic-stopped", "why"])
+def test_a_page_can_be_printed(stage: Stage, name: str) -> None:
+    STATES[name](stage)
+    stage.page.emulate_media(media="print")
+    assert not stage.page.locator(".buttons, .languages").first.is_visible()
+    assert stage.page.locator("h1").is_visible()
+    stage.picture(f"{name}-printed")
+
+
+@pytest.mark.parametrize("name", ["first-visit", "saved", "unsubscribe"])
+def test_a_page_can_be_used_in_the_systems_own_colours(stage: Stage, name: str) -> None:
+    STATES[name](stage)
+    stage.page.emulate_media(forced_colors="active")
+    for button in stage.page.get_by_role("button").all():
+        assert button.evaluate("e => getComputedStyle(e).borderStyle") == "solid"
+    stage.picture(f"{name}-forced-colours")
