@@ -117,5 +117,7 @@ def _unexpected(error: Exception) -> Response:
     return page(500)
 
 
-def _fields(words: Words) -> dict[str, LazyString]:
-    return {"title": words.title, "what": words.what, "meaning": words.meaning, "now": words.now}
+def _fields(words: Words) -> dict[str, str]:
+    # A lazy text says to templates that it is HTML; a plain one is escaped like everything else.
+    found = {"title": words.title, "what": words.what, "meaning": words.meaning, "now": words.now}
+    return {name: str(text) for name, text in found.items()}

@@ -86,7 +86,7 @@ def why(context: Context, text: str) -> ResponseReturnValue:
         how=words.recorded(consent),
         wording=consent.wording if consent else None,
         basis=words.BASES[consent.basis] if consent else None,
-        tracked=_COUNTED[tuple(sorted(kind for _who, kind in counted))],
+        tracked=str(_COUNTED[tuple(sorted(kind for _who, kind in counted))]),
         controller=context.settings.controller_name,
         unsubscribe=unsubscribe_path(context, token),
         preferences=preferences_path(context, token),
