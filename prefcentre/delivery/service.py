@@ -8,6 +8,8 @@ from prefcentre import failpoints
 from prefcentre.context import Context
 from prefcentre.delivery import queries
 from prefcentre.delivery.audience import Part, Plan, judge_part, plan, write_part
+from prefcentre.delivery.coming import NextMail, next_mail
+from prefcentre.delivery.facts import Question, channel_facts
 from prefcentre.delivery.launch import Checked, cancel_rest, check, plan_campaign, start
 from prefcentre.delivery.ledger import live_workers, recover
 from prefcentre.delivery.models import Delivery, DeliveryState
@@ -15,7 +17,7 @@ from prefcentre.delivery.outage import Outage
 from prefcentre.delivery.presence import drop_lease, holds_lease, take_lease
 from prefcentre.delivery.progress import Obstacle, Progress, progress
 from prefcentre.delivery.report import finish_if_done, is_over, report, status
-from prefcentre.delivery.rules import Send, Skip
+from prefcentre.delivery.rules import Send, Skip, decide
 from prefcentre.delivery.trial import Trial, send_test
 from prefcentre.delivery.unknowns import (
     Decision,
@@ -33,18 +35,22 @@ __all__ = [
     "Decision",
     "Delivery",
     "DeliveryState",
+    "NextMail",
     "Obstacle",
     "Outage",
     "Part",
     "Plan",
     "Progress",
+    "Question",
     "Send",
     "Skip",
     "Trial",
     "Unknown",
     "Worker",
     "cancel_rest",
+    "channel_facts",
     "check",
+    "decide",
     "deliveries_of",
     "drop_lease",
     "find",
@@ -53,6 +59,7 @@ __all__ = [
     "is_over",
     "judge_part",
     "live_workers",
+    "next_mail",
     "plan",
     "plan_campaign",
     "progress",

@@ -29,8 +29,6 @@ from prefcentre.suppression.service import Lifter
 from prefcentre.tokens import LinkToken
 
 PREFERENCE_PAGE_SOURCE = "preference page"
-PAGE_LANGUAGE = "en"
-"""The language in which the pages show the words of a topic."""
 
 
 class Deed(StrEnum):
@@ -65,7 +63,8 @@ class Done:
 class Plan:
     """What an act will write: consents, entries to add, entries to lift, and the limits when it sets them.
 
-    ``about`` are the places that the act is about, also those where nothing is left to do.
+    ``about`` are the places that the act is about, also those where nothing is left to do; ``language`` is the person's
+    from now on.
     """
 
     acts: Mapping[Place, ConsentAction]
@@ -73,6 +72,7 @@ class Plan:
     lift: tuple[Entry, ...] = ()
     limits: Limits | None = None
     about: tuple[Place, ...] = ()
+    language: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,8 @@ def act(
     visitor = visitor_of(session, token, how)
     if visitor is None:
         return Done(deed, context.clock.now())
-    before = standing.read(session, context, visitor.person)
+    before = standing.read(session, context, visitor.person, how.language)
+    spoke = visitor.person.language
     decided = plan(before)
     _record(session, context, visitor, before, decided.acts)
     added = [entry for entry in decided.add if _suppress(session, context, visitor, entry)]
@@ -117,8 +118,12 @@ def act(
     limits = decided.limits if decided.limits != before.limits else None
     if limits:
         _set_limits(session, visitor.person, limits, before.now)
-    after = standing.read(session, context, visitor.person)
-    changed = bool(decided.acts or added or lifted or limits)
+    speaks = decided.language if decided.language != spoke else None
+    if speaks:
+        visitor.person.language = speaks
+        session.flush()
+    after = standing.read(session, context, visitor.person, how.language)
+    changed = bool(decided.acts or added or lifted or limits or speaks)
     failpoints.reach(Failpoint.OPT_OUT_WRITTEN)
     return Done(
         deed,
@@ -128,7 +133,9 @@ def act(
         remains=standing.gets(standing.choices(after)),
         changed=changed,
         # A mail program that pressed the button shows no page, so nobody could use it.
-        undo=_keep_undo(session, before, after, decided.acts, added, lifted)
+        undo=_keep_undo(
+            session, before, after, decided.acts, added, lifted, [spoke] if speaks else []
+        )
         if changed and how.method is not Method.ONE_CLICK
         else None,
         keys=tuple(key for _, key in visitor.keys),
@@ -185,7 +192,7 @@ def _record(
                 method=visitor.how.method.value,
                 source=visitor.source,
                 at=stand.now,
-                wording_id=_wording(session, ids[key], action),
+                wording_id=_wording(session, ids[key], action, visitor.how.language),
                 ip=visitor.how.ip,
                 user_agent=visitor.how.user_agent,
                 **_restored(action, earlier.get((key, channel))),
@@ -206,10 +213,10 @@ def _restored(action: ConsentAction, before: rules.Before | None) -> dict[str, A
     }
 
 
-def _wording(session: Session, topic_id: int, action: ConsentAction) -> int | None:
+def _wording(session: Session, topic_id: int, action: ConsentAction, language: str) -> int | None:
     if action is not ConsentAction.GRANTED:
         return None
-    return consents.current_wording(session, topic_id, PAGE_LANGUAGE).id
+    return consents.current_wording(session, topic_id, language).id
 
 
 def _suppress(session: Session, context: Context, visitor: Visitor, entry: Entry) -> bool:
@@ -260,6 +267,7 @@ def _keep_undo(
     acts: Mapping[Place, ConsentAction],
     added: Sequence[Entry],
     lifted: Sequence[Entry],
+    spoke: Sequence[str | None],
 ) -> str:
     text, hashed = tokens.new_one_time_token()
     person_id = row_id(after.person)
@@ -278,6 +286,7 @@ def _keep_undo(
                 else None,
                 "added": [list(entry) for entry in added],
                 "lifted": [list(entry) for entry in lifted],
+                "spoke": list(spoke),
             },
             expires_at=before.now + rules.UNDO_FOR,
         ),
@@ -300,3 +309,6 @@ def put_back(
     if saved["limits"]:
         limits = rules.limits_from_json(saved["limits"])
         _set_limits(session, visitor.person, limits, stand.now)
+    for language in saved["spoke"]:
+        visitor.person.language = language
+    session.flush()

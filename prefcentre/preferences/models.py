@@ -1,6 +1,6 @@
 """What a person chose on their page, and the one-time tokens that undo it."""
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -24,6 +24,16 @@ class TrackingChoice(StrEnum):
     NEVER_ASKED = "never_asked"  # Not counted.
     YES = "yes"  # Agreed.
     NO = "no"  # Refused, or took it back.
+
+
+class Leaving(StrEnum):
+    """Why somebody left, in their own words or ours; asked after it is done, and never needed (R119)."""
+
+    TOO_MANY = "too_many"  # Too many mails.
+    NOT_INTERESTING = "not_interesting"  # Not what they wanted to read.
+    NEVER_ASKED = "never_asked"  # They do not remember signing up.
+    HARD_TO_READ = "hard_to_read"  # The mails did not look right.
+    OTHER = "other"  # Something else.
 
 
 class Preference(SQLModel, table=True):
@@ -55,3 +65,16 @@ class UndoToken(SQLModel, table=True):
     before: dict[str, Any] = Field(default_factory=dict, sa_type=json_type(), nullable=False)
     expires_at: datetime
     used_at: datetime | None = None
+
+
+class LeavingReason(SQLModel, table=True):
+    """Why somebody stopped something. It says what was left and when, and not who."""
+
+    __tablename__ = "leaving_reason"
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=BigId)
+    reason: Leaving = Field(sa_type=enum_type(Leaving))
+    text: str = Field(default="", max_length=500)
+    topic_id: int | None = Field(default=None, foreign_key="topic.id", ondelete="SET NULL")
+    campaign_id: int | None = None
+    day: date

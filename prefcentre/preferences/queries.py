@@ -2,11 +2,17 @@
 
 from collections.abc import Collection
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from prefcentre.preferences.models import Preference, TrackingChoice, UndoToken
+from prefcentre.preferences.models import (
+    LeavingReason,
+    Preference,
+    TrackingChoice,
+    UndoToken,
+)
 from prefcentre.subscribers.models import SubscriberKey
 
 
@@ -79,3 +85,28 @@ def forget_old_undo(session: Session, subscriber_id: int, now: datetime) -> None
             col(UndoToken.subscriber_id) == subscriber_id, col(UndoToken.expires_at) <= now
         )
     )
+
+
+def undo_of(
+    session: Session, token_hash: bytes, subscriber_id: int, now: datetime
+) -> UndoToken | None:
+    """The token of an act of this person that may still be undone; it is not used up."""
+    found = session.get(UndoToken, token_hash, populate_existing=True, with_for_update=True)
+    is_theirs = found is not None and found.subscriber_id == subscriber_id
+    return found if found and is_theirs and not found.used_at and found.expires_at > now else None
+
+
+def set_before(session: Session, token_hash: bytes, before: dict[str, Any]) -> None:
+    """Write down anew what an undo would put back."""
+    session.execute(
+        sa.update(UndoToken)
+        .where(col(UndoToken.token_hash) == token_hash)
+        .values(before=before)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def add_reason(session: Session, reason: LeavingReason) -> None:
+    """Keep why somebody left."""
+    session.add(reason)
+    session.flush()

@@ -24,6 +24,12 @@ Place = tuple[str, Channel]
 Entry = tuple[str, Reason]
 """A suppression's scope and reason."""
 
+# What is about the mailbox and not about the person, so it stays behind when they move to another one (R135). A domain's
+# entry stands under the domain's key and never was theirs.
+OF_THE_MAILBOX = frozenset(
+    {Reason.TRAP, Reason.HARD_BOUNCE, Reason.SOFT_BOUNCE, Reason.ROLE, Reason.DOMAIN}
+)
+
 
 class Method(StrEnum):
     """The way by which a person told us."""
@@ -36,11 +42,12 @@ class Method(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """How an act came in: kept as evidence with the consent events (R81)."""
+    """How an act came in: kept as evidence with the consent events (R81). ``language`` is the one of the page."""
 
     method: Method
     ip: str | None = None
     user_agent: str | None = None
+    language: str = "en"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,7 @@ class Cell:
     """Where a person stands on one topic and channel.
 
     ``on`` is what they chose and nothing of their own stops; ``blocked`` is what keeps it from them all the same.
+    ``method`` and ``wording`` say how and by which words the person came to stand there.
     """
 
     channel: Channel
@@ -64,6 +72,8 @@ class Cell:
     since: datetime | None = None
     on: bool = False
     blocked: Reason | None = None
+    method: str | None = None
+    wording: str | None = None
 
     @property
     def arrives(self) -> bool:
@@ -73,13 +83,14 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class TopicChoices:
-    """One topic with every channel that it offers."""
+    """One topic with every channel that it offers; ``wording`` are the words that a tick agrees to (R84)."""
 
     id: int
     key: str
     name: str
     description: str
     cells: tuple[Cell, ...]
+    wording: str = ""
 
     @property
     def arriving(self) -> tuple[Channel, ...]:
@@ -111,6 +122,7 @@ class Wish:
     paused_until: datetime | None = None
     track_opens: bool = False
     track_clicks: bool = False
+    language: str | None = None
 
 
 def is_on(

@@ -22,7 +22,9 @@ from prefcentre.preferences.acting import (
     put_back,
     visitor_of,
 )
-from prefcentre.preferences.models import Frequency, TrackingChoice
+from prefcentre.preferences.models import Frequency, Leaving, TrackingChoice
+from prefcentre.preferences.moving import Moved, change_address
+from prefcentre.preferences.parting import give_reason, read_leaving
 from prefcentre.preferences.rules import (
     Cell,
     Entry,
@@ -46,8 +48,10 @@ __all__ = [
     "Deed",
     "Done",
     "Frequency",
+    "Leaving",
     "Limits",
     "Method",
+    "Moved",
     "Overview",
     "Place",
     "Subscriber",
@@ -57,8 +61,11 @@ __all__ = [
     "Visit",
     "Wish",
     "campaign_source",
+    "change_address",
+    "give_reason",
     "pause_from",
     "person_of",
+    "read_leaving",
 ]
 
 
@@ -92,10 +99,18 @@ def topic_of(session: Session, token: LinkToken) -> Topic | None:
 # --- looking --------------------------------------------------------------------------------------------------------
 
 
-def overview(session: Session, context: Context, subscriber: Subscriber) -> Overview:
-    """Every topic and channel with where the person stands, and what is chosen for all of them (R114, R116)."""
-    stand = standing.read(session, context, subscriber)
-    topics = standing.choices(stand)
+def overview(
+    session: Session, context: Context, subscriber: Subscriber, language: str = "en"
+) -> Overview:
+    """Every topic and channel with where the person stands, and what is chosen for all of them (R114, R116).
+
+    Topics have the names, and ticks the words, of this language as far as there are any.
+    """
+    stand = standing.read(session, context, subscriber, language)
+    topics = tuple(
+        replace(topic, wording=_wording(session, topic.id, language))
+        for topic in standing.choices(stand)
+    )
     blocked = {cell.blocked: None for topic in topics for cell in topic.cells if cell.on}
     return Overview(
         topics=topics,
@@ -105,9 +120,20 @@ def overview(session: Session, context: Context, subscriber: Subscriber) -> Over
     )
 
 
-def history(session: Session, context: Context, subscriber: Subscriber) -> list[dict[str, Any]]:
+def _wording(session: Session, topic_id: int, language: str) -> str:
+    try:
+        return consents.current_wording(session, topic_id, language).text
+    except NotFound:
+        return ""
+
+
+def history(
+    session: Session, context: Context, subscriber: Subscriber, language: str = "en"
+) -> list[dict[str, Any]]:
     """What the person chose so far, newest first, with the names of the topics and nothing else about them (R124)."""
-    names = {topic.key: topic.name for topic in consents.topics(session)}
+    names = {
+        topic.key: consents.topic_texts(topic, language).name for topic in consents.topics(session)
+    }
     kept = ("action", "channel", "at")
     return [
         {name: event[name] for name in kept} | {"topic": names.get(event["topic"], event["topic"])}
@@ -182,7 +208,8 @@ def unsubscribe(session: Session, context: Context, token: LinkToken, how: Visit
         return _stop(stand, [place], (rules.scope_of(place), Reason.TOPIC))
 
     done = act(session, context, token, how, Deed.TOPIC, stop_topic)
-    return replace(done, topic=topic.name, stopped=(Choice(topic.name, Channel.EMAIL),))
+    name = consents.topic_texts(topic, how.language).name
+    return replace(done, topic=name, stopped=(Choice(name, Channel.EMAIL),))
 
 
 def stop_everything(session: Session, context: Context, token: LinkToken, how: Visit) -> Done:
@@ -210,6 +237,7 @@ def save(session: Session, context: Context, token: LinkToken, wish: Wish, how: 
             add=tuple((rules.scope_of(place), Reason.TOPIC) for place in withdrawn),
             lift=tuple(entry for entry in stand.entries if rules.lifts(granted, *entry)),
             limits=rules.limits_after(stand.limits, wish),
+            language=wish.language,
         )
 
     if person_of(session, token) is None:
@@ -234,7 +262,9 @@ def undo(session: Session, context: Context, token: LinkToken, text: str, how: V
     return Done(
         Deed.UNDO,
         now,
-        remains=standing.gets(standing.choices(standing.read(session, context, visitor.person))),
+        remains=standing.gets(
+            standing.choices(standing.read(session, context, visitor.person, how.language))
+        ),
         changed=found is not None,
         keys=tuple(key for _, key in visitor.keys),
     )

@@ -39,6 +39,7 @@ class Standing:
     entries: tuple[Entry, ...]
     limits: Limits
     now: datetime
+    language: str = "en"
 
     def state(self, place: Place) -> ConsentState | None:
         """The state of one consent; None when the person was never asked."""
@@ -53,11 +54,14 @@ class Standing:
     def name(self, key: str) -> str:
         """What people call a topic; one that was archived still has its name where a consent is left."""
         names = {view.topic_key: view.topic_name for view in self.consents.values()}
-        return (names | {topic.key: topic.name for topic in self.topics}).get(key, key)
+        called = {
+            topic.key: consents.topic_texts(topic, self.language).name for topic in self.topics
+        }
+        return (names | called).get(key, key)
 
 
-def read(session: Session, context: Context, person: Subscriber) -> Standing:
-    """Where this person stands now."""
+def read(session: Session, context: Context, person: Subscriber, language: str = "en") -> Standing:
+    """Where this person stands now, with topics called by their names in this language."""
     # Consents are written past the session's own copies, so these are read anew.
     session.expire_all()
     now = context.clock.now()
@@ -69,26 +73,24 @@ def read(session: Session, context: Context, person: Subscriber) -> Standing:
         _entries(session, context, person),
         _limits(queries.limits_of(session, row_id(person)), now),
         now,
+        language,
     )
 
 
 def choices(standing: Standing) -> tuple[TopicChoices, ...]:
     """The grid: every topic with every channel that it offers."""
-    return tuple(
-        TopicChoices(
-            row_id(topic),
-            topic.key,
-            topic.name,
-            topic.description,
-            tuple(_cell(standing, (topic.key, Channel(name))) for name in topic.channels),
-        )
-        for topic in standing.topics
-    )
+    return tuple(_topic(standing, topic) for topic in standing.topics)
 
 
 def gets(topics: Iterable[TopicChoices]) -> tuple[Choice, ...]:
     """What arrives at present."""
     return tuple(Choice(topic.name, channel) for topic in topics for channel in topic.arriving)
+
+
+def _topic(standing: Standing, topic: Topic) -> TopicChoices:
+    texts = consents.topic_texts(topic, standing.language)
+    cells = tuple(_cell(standing, (topic.key, Channel(name))) for name in topic.channels)
+    return TopicChoices(row_id(topic), topic.key, texts.name, texts.description, cells)
 
 
 def _cell(standing: Standing, place: Place) -> Cell:
@@ -100,7 +102,7 @@ def _cell(standing: Standing, place: Place) -> Cell:
     if view is None:
         return Cell(place[1])
     on = rules.is_on(view.state, view.valid_until, denies, standing.now)
-    return Cell(place[1], view.state, view.since, on, strongest(others))
+    return Cell(place[1], view.state, view.since, on, strongest(others), view.method, view.wording)
 
 
 def _entries(session: Session, context: Context, person: Subscriber) -> tuple[Entry, ...]:

@@ -32,6 +32,11 @@ def by_keys(
     return session.exec(statement).first()
 
 
+def by_id(session: Session, subscriber_id: int) -> Subscriber | None:
+    """The person with this number, as the database has it now."""
+    return session.get(Subscriber, subscriber_id, populate_existing=True)
+
+
 def by_public_id(session: Session, public_id: int) -> Subscriber | None:
     """The person with this public id."""
     return session.exec(select(Subscriber).where(Subscriber.public_id == public_id)).first()
@@ -84,6 +89,19 @@ def insert(session: Session, person: Subscriber, keys: Iterable[Keyed]) -> None:
     session.add(person)
     session.flush()
     assert person.id is not None  # noqa: S101 - the flush has just given it one.
+    _add_keys(session, person.id, keys)
+
+
+def replace_keys(
+    session: Session, person: Subscriber, kind: LookupKind, keys: Iterable[Keyed]
+) -> None:
+    """Put these keys in the place of all of this kind that a person had."""
+    assert person.id is not None  # noqa: S101 - whoever has keys was stored.
+    delete_keys(session, [person.id], kind)
+    _add_keys(session, person.id, keys)
+
+
+def _add_keys(session: Session, subscriber_id: int, keys: Iterable[Keyed]) -> None:
     for keyed in keys:
         session.add(
             SubscriberKey(
@@ -91,7 +109,7 @@ def insert(session: Session, person: Subscriber, keys: Iterable[Keyed]) -> None:
                 kind=keyed.kind,
                 key=keyed.key,
                 domain_key=keyed.domain_key,
-                subscriber_id=person.id,
+                subscriber_id=subscriber_id,
             )
         )
     session.flush()

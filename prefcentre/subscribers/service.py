@@ -7,7 +7,10 @@ from sqlmodel import Session
 
 from prefcentre import addresses
 from prefcentre.addresses import Address
+from prefcentre.audit import service as audit
+from prefcentre.audit.service import AuditAction
 from prefcentre.context import Context
+from prefcentre.db import lock_keys
 from prefcentre.errors import InvalidInput, Refused
 from prefcentre.lookup import LookupKind
 from prefcentre.subscribers import identities, many, queries, rules
@@ -25,11 +28,15 @@ __all__ = [
     "Subscriber",
     "add",
     "bring_in",
+    "by_id",
     "by_public_id",
+    "change_email",
     "find",
     "keys_of",
     "person",
     "phone_number",
+    "restrict",
+    "unrestrict",
 ]
 
 _NAMES = {LookupKind.EMAIL: "e-mail address", LookupKind.PHONE: "phone number"}
@@ -39,6 +46,11 @@ def find(session: Session, context: Context, email: str) -> Subscriber | None:
     """The person with this address, under any lookup key in use (R181). Raises InvalidAddress."""
     keys = context.lookup.all(LookupKind.EMAIL, addresses.normalise(email))
     return queries.by_keys(session, LookupKind.EMAIL, context.lookup.versions, keys)
+
+
+def by_id(session: Session, subscriber_id: int) -> Subscriber | None:
+    """The person with this number, or None when they are erased or never were."""
+    return queries.by_id(session, subscriber_id)
 
 
 def by_public_id(session: Session, public_id: int) -> Subscriber | None:
@@ -89,6 +101,19 @@ def add(
     return person
 
 
+def change_email(session: Session, context: Context, person: Subscriber, address: Address) -> None:
+    """Let a person be found, and written to, by another address; the old one is theirs no more.
+
+    Moves nothing else: whoever calls it sees to entries that forbid writing. Raises Refused when the address is taken.
+    """
+    _refuse_taken(session, context, address, None)
+    keys = rules.keys(context.lookup, address, None)
+    queries.replace_keys(session, person, LookupKind.EMAIL, keys)
+    person.email, person.role_address = address.typed, address.is_role
+    person.updated_at = context.clock.now()
+    session.flush()
+
+
 def person(
     context: Context,
     *,
@@ -114,6 +139,48 @@ def bring_in(
     a number that belongs to somebody with another address. With a rehearsal nothing is written. Grants nothing.
     """
     return many.bring_in(session, context, people, rehearsal)
+
+
+def restrict(
+    session: Session, context: Context, person: Subscriber, *, note: str, actor: str
+) -> list[bytes]:
+    """Only store this person's data from now on: campaigns and lists pass them over (R138, GDPR art. 18).
+
+    Takes the locks that the gate takes, so after the commit nothing more is handed over. Returns the person's keys, for
+    waiting until what is at its final dot now has ended.
+    """
+    return _set_restricted(session, context, person, AuditAction.RESTRICTED, note, actor)
+
+
+def unrestrict(
+    session: Session, context: Context, person: Subscriber, *, note: str, actor: str
+) -> None:
+    """End that. Raises Refused without a note that says why."""
+    if not note.strip():
+        raise Refused("Ending a restriction needs a note that says why.")
+    _set_restricted(session, context, person, AuditAction.UNRESTRICTED, note, actor)
+
+
+def _set_restricted(
+    session: Session,
+    context: Context,
+    person: Subscriber,
+    action: AuditAction,
+    note: str,
+    actor: str,
+) -> list[bytes]:
+    wanted = action is AuditAction.RESTRICTED
+    keys = queries.keys_of(session, person.id or 0)
+    lock_keys(session, keys)
+    if person.restricted is wanted:
+        raise Refused(
+            "This person is restricted already." if wanted else "This person is not restricted."
+        )
+    person.restricted, person.updated_at = wanted, context.clock.now()
+    session.add(person)
+    session.flush()
+    audit.append(session, context, action, actor=actor, subscriber_id=person.id, note=note)
+    return keys
 
 
 def _refuse_taken(

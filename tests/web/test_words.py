@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from prefcentre.consent.models import Channel, ConsentAction, LawfulBasis
-from prefcentre.preferences.models import Frequency
+from prefcentre.preferences.models import Frequency, Leaving
 from prefcentre.preferences.service import Choice, Limits, Method, Overview
 from prefcentre.reasons import Reason
 from prefcentre.web.public import words
@@ -30,7 +30,7 @@ def overview(*gets: Choice, **limits: object) -> Overview:
         ),
         (
             (Choice("News", MAIL), Choice("News", SMS), Choice("News", ONLINE)),
-            "You get News by email, text message and in online ads. Nothing else.",
+            "You get News by email and text message, and News in online ads. Nothing else.",
         ),
         (
             (Choice("News", MAIL), Choice("Events", SMS), Choice("Polls", ONLINE)),
@@ -70,9 +70,11 @@ def test_days_begin_where_the_person_lives() -> None:
 
 
 def test_there_are_words_for_everything_that_can_be() -> None:
-    assert set(words.CHANNELS) == set(words.BY_CHANNEL) == {found.value for found in Channel}
+    assert set(words.CHANNELS) == {found.value for found in Channel}
+    assert all(words.place("News", found) != "News by" for found in Channel)
     assert set(words.FREQUENCIES) == {found.value for found in Frequency}
     assert set(words.HISTORY) == {found.value for found in ConsentAction}
+    assert set(words.LEAVING) == {found.value for found in Leaving}
     assert set(words.BASES) == {found.value for found in LawfulBasis}
     assert {found.value for found in Method} <= set(words.METHODS)
 

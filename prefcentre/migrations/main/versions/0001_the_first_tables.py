@@ -366,6 +366,36 @@ def upgrade() -> None:
         ),
     )
     op.create_table(
+        "leaving_reason",
+        sa.Column("id", BIG_ID, nullable=False),
+        sa.Column(
+            "reason",
+            sa.Enum(
+                "too_many",
+                "not_interesting",
+                "never_asked",
+                "hard_to_read",
+                "other",
+                native_enum=False,
+                length=32,
+                create_constraint=True,
+                name="leaving",
+            ),
+            nullable=False,
+        ),
+        sa.Column("text", sa.String(length=500), nullable=False),
+        sa.Column("topic_id", sa.Integer(), nullable=True),
+        sa.Column("campaign_id", sa.Integer(), nullable=True),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["topic_id"],
+            ["topic.id"],
+            name=op.f("fk_leaving_reason_topic_id_topic"),
+            ondelete="SET NULL",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_leaving_reason")),
+    )
+    op.create_table(
         "preference",
         sa.Column("subscriber_id", BIG_ID, nullable=False),
         sa.Column(
@@ -658,8 +688,106 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("campaign_id", "reason", name=op.f("pk_left_out")),
     )
 
+    op.create_table(
+        "audit_event",
+        sa.Column("id", BIG_ID, nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.Column(
+            "action",
+            sa.Enum(
+                "restricted",
+                "unrestricted",
+                "exported",
+                "released",
+                "discarded",
+                "answered",
+                native_enum=False,
+                length=32,
+                create_constraint=True,
+                name="audit_action",
+            ),
+            nullable=False,
+        ),
+        sa.Column("subscriber_id", BIG_ID, nullable=True),
+        sa.Column("note", sa.String(), nullable=False),
+        sa.Column("details", JSON, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_event")),
+    )
+    op.create_table(
+        "contact_request",
+        sa.Column("id", BIG_ID, nullable=False),
+        sa.Column(
+            "kind",
+            sa.Enum(
+                "question",
+                "channels",
+                "data",
+                "complaint",
+                native_enum=False,
+                length=32,
+                create_constraint=True,
+                name="contact_kind",
+            ),
+            nullable=False,
+        ),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("email", sa.String(length=320), nullable=True),
+        sa.Column("phone", sa.String(length=32), nullable=True),
+        sa.Column("message", sa.String(), nullable=False),
+        sa.Column("language", sa.String(length=35), nullable=False),
+        sa.Column("came_from", sa.String(length=64), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("closed_by", sa.String(), nullable=True),
+        sa.Column("note", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_contact_request")),
+    )
+    with op.batch_alter_table("contact_request", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_contact_request_created_at",
+            ["created_at"],
+            unique=False,
+        )
+
+    op.create_table(
+        "export_run",
+        sa.Column("id", BIG_ID, nullable=False),
+        sa.Column("topic_id", sa.Integer(), nullable=False),
+        sa.Column(
+            "channel",
+            sa.Enum(
+                "email",
+                "sms",
+                "phone",
+                "post",
+                "online",
+                native_enum=False,
+                length=32,
+                create_constraint=True,
+                name="channel",
+            ),
+            nullable=False,
+        ),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("valid_until", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("file_name", sa.String(), nullable=False),
+        sa.Column("people", sa.Integer(), nullable=False),
+        sa.Column("exported", sa.Integer(), nullable=False),
+        sa.Column("left_out", JSON, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["topic_id"], ["topic.id"], name=op.f("fk_export_run_topic_id_topic")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_export_run")),
+    )
+
 
 def downgrade() -> None:
+    op.drop_table("export_run")
+    op.drop_table("contact_request")
+    op.drop_table("audit_event")
     op.drop_table("left_out")
     with op.batch_alter_table("delivery", schema=None) as batch_op:
         batch_op.drop_index("ix_delivery_subscriber_id_at")
@@ -702,6 +830,7 @@ def downgrade() -> None:
 
     op.drop_table("subscriber_key")
     op.drop_table("preference")
+    op.drop_table("leaving_reason")
     op.drop_table("consent_wording")
     with op.batch_alter_table("consent", schema=None) as batch_op:
         batch_op.drop_index(

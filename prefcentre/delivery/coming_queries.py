@@ -1,0 +1,78 @@
+"""What is planned and what was sent, as one person's page asks for it.
+
+A file of its own beside ``queries``: these run when a page is opened and never while sending.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import Session, col
+
+from prefcentre.campaigns.models import Campaign, CampaignState
+from prefcentre.consent.models import Topic
+from prefcentre.delivery import facts
+from prefcentre.delivery.facts import Question
+from prefcentre.delivery.models import Delivery, DeliveryState
+from prefcentre.subscribers.models import Subscriber
+
+_MOST_PLANNED = 100
+_WAITING = (
+    DeliveryState.PENDING,
+    DeliveryState.CLAIMED,
+    DeliveryState.HANDING_OFF,
+    DeliveryState.DEFERRED,
+)
+_MAY_HAVE_ARRIVED = (DeliveryState.ACCEPTED, DeliveryState.HANDING_OFF, DeliveryState.UNKNOWN)
+
+
+def planned(session: Session) -> Sequence[sa.Row[Any]]:
+    """Campaigns that have a time or are about to go out, with their topics, the earliest first."""
+    return session.execute(
+        sa.select(col(Campaign.id), col(Campaign.start_at), col(Topic.id), col(Topic.key))
+        .join(Topic, col(Topic.id) == col(Campaign.topic_id))
+        .where(
+            col(Campaign.state).in_([CampaignState.SCHEDULED, CampaignState.PREPARING]),
+            col(Campaign.start_at).is_not(None),
+        )
+        .order_by(col(Campaign.start_at), col(Campaign.id))
+        .limit(_MOST_PLANNED)
+    ).all()
+
+
+def on_its_way(session: Session, subscriber_id: int) -> Sequence[sa.Row[Any]]:
+    """Campaigns going out that still have a mail for this person, with their topics."""
+    return session.execute(
+        sa.select(col(Campaign.id), col(Campaign.start_at), col(Topic.id), col(Topic.key))
+        .join(Delivery, col(Delivery.campaign_id) == col(Campaign.id))
+        .join(Topic, col(Topic.id) == col(Campaign.topic_id))
+        .where(
+            col(Delivery.subscriber_id) == subscriber_id,
+            col(Delivery.state).in_(_WAITING),
+            col(Campaign.state) == CampaignState.SENDING,
+        )
+        .order_by(col(Campaign.id))
+    ).all()
+
+
+def code(session: Session, question: Question, subscriber_id: int) -> int | None:
+    """The facts about one person and one campaign at the question's moment, as the gate would gather them."""
+    statement = facts.audience_facts().where(col(Subscriber.id) == sa.bindparam("q_subscriber"))
+    row = session.execute(statement, question.values(q_subscriber=subscriber_id)).first()
+    return None if row is None else int(row.code)
+
+
+def last_mailed(session: Session, subscriber_id: int) -> datetime | None:
+    """When a campaign's mail last went to this person, or may have."""
+    statement = (
+        sa.select(col(Delivery.at))
+        .where(
+            col(Delivery.subscriber_id) == subscriber_id,
+            col(Delivery.at).is_not(None),
+            col(Delivery.state).in_(_MAY_HAVE_ARRIVED),
+        )
+        .order_by(col(Delivery.at).desc())
+        .limit(1)
+    )
+    return session.execute(statement).scalars().first()
