@@ -1,5 +1,6 @@
 """What all commands share: the open context, the ``--json`` option and how an answer is printed."""
 
+import getpass
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -48,6 +49,15 @@ def answer(as_json: bool, data: Mapping[str, Any], text: str | None = None) -> N
     else:
         for name, value in data.items():
             out.print(f"{name}: {value}", markup=False)
+
+
+def staff() -> str:
+    """Who sits at this machine, for the account of what was done."""
+    try:
+        return f"command by {getpass.getuser()}"
+    except (OSError, KeyError):
+        # A container may run under a number that nobody has given a name.
+        return "command"
 
 
 def _plain(value: Any) -> Any:

@@ -12,7 +12,7 @@ import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from sqlmodel import Session
 
-from prefcentre.cli.common import JsonOption, answer, err, opened
+from prefcentre.cli.common import JsonOption, answer, err, opened, staff
 from prefcentre.consent import service as consent
 from prefcentre.consent.service import Channel, LawfulBasis
 from prefcentre.context import Context
@@ -82,11 +82,51 @@ def show(
 ) -> None:
     """Show what is known about one person."""
     with opened() as context, context.db.reading() as session:
-        person = subscribers.find(session, context, email)
-        if person is None:
-            raise NotFound(_unknown(session, context, email))
-        data = _everything(session, context, person)
+        data = _everything(session, context, _known(session, context, email))
     answer(as_json, data, _page(data))
+
+
+NoteOption = Annotated[str, typer.Option(help="Why; kept in the account of what staff did.")]
+
+
+@app.command()
+def restrict(
+    email: Annotated[str, typer.Argument(help="The person's e-mail address.")],
+    *,
+    note: NoteOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Only store a person's data from now on: no campaign and no list includes them."""
+    # Here and not above, as for what is shown of a person.
+    from prefcentre.delivery import service as delivery
+
+    with opened() as context:
+        with context.db.writing() as session:
+            person = _known(session, context, email)
+            keys = subscribers.restrict(session, context, person, note=note, actor=staff())
+        delivery.wait_for_dots(context, keys)
+    answer(as_json, {"email": email, "restricted": True}, "Their data is only stored from now on.")
+
+
+@app.command()
+def unrestrict(
+    email: Annotated[str, typer.Argument(help="The person's e-mail address.")],
+    *,
+    note: NoteOption,
+    as_json: JsonOption = False,
+) -> None:
+    """End a restriction; a note has to say why."""
+    with opened() as context, context.db.writing() as session:
+        person = _known(session, context, email)
+        subscribers.unrestrict(session, context, person, note=note, actor=staff())
+    answer(as_json, {"email": email, "restricted": False}, "The restriction has ended.")
+
+
+def _known(session: Session, context: Context, email: str) -> Subscriber:
+    person = subscribers.find(session, context, email)
+    if person is None:
+        raise NotFound(_unknown(session, context, email))
+    return person
 
 
 def _options(

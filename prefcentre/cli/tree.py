@@ -19,6 +19,8 @@ _HOMES = {
     "suppressions": ("suppressions", "app"),
     "campaigns": ("campaigns", "app"),
     "limits": ("limits", "app"),
+    "exports": ("exports", "app"),
+    "contact": ("contact", "app"),
 }
 
 

@@ -104,6 +104,41 @@ def part_facts() -> sa.Select[Any]:
     )
 
 
+def channel_facts(
+    question: Question, after: int, up_to: int
+) -> tuple[sa.Select[Any], dict[str, Any]]:
+    """As ``part_facts``, for a channel other than e-mail: the statement, and what it wants to be told."""
+    return _channel_facts(question.channel), question.values(q_after=after, q_up_to=up_to)
+
+
+@cache
+def _channel_facts(channel: Channel) -> sa.Select[Any]:
+    """For people in (q_after, q_up_to].
+
+    Breaks, frequency, role addresses and blocked domains are about mailboxes; what has to be there is a number or a
+    postal address.
+    """
+    needed = col(Subscriber.postal_address if channel is Channel.POST else Subscriber.phone)
+    entries = _entries("owned.subscriber_id = subscriber.id", mailboxes=False)
+    rank = sa.select(sa.func.min(entries.c.rank)).scalar_subquery()
+    nothing = dict.fromkeys(("paused", "too_soon", "role_address", "address_changed"), sa.false())
+    code = _code(rank, no_address=sa.func.coalesce(needed, "") == "", **nothing)
+    people = sa.outerjoin(
+        sa.inspect(Subscriber).local_table,
+        Consent,
+        sa.and_(
+            col(Consent.subscriber_id) == col(Subscriber.id),
+            col(Consent.topic_id) == sa.bindparam("q_topic"),
+            col(Consent.channel) == sa.bindparam("q_channel"),
+        ),
+    )
+    return (
+        sa.select(*_labelled(col(Subscriber.id), code))
+        .select_from(people)
+        .where(_in_part(col(Subscriber.id)))
+    )
+
+
 @cache
 def delivery_facts() -> sa.Select[Any]:
     """Columns ``id`` and ``code`` for rows of the ledger; a person who is gone has no row here."""
@@ -220,12 +255,14 @@ def _suppression_rank() -> sa.ScalarSelect[Any]:
     return sa.select(sa.func.min(entries.c.rank)).scalar_subquery()
 
 
-def _entries(whose: str) -> sa.Subquery:
+def _entries(whose: str, *, mailboxes: bool = True) -> sa.Subquery:
     """Columns ``subscriber_id`` and ``rank``: what stands against some people's addresses, or against their domains."""
     ranks = {reason.value: reason.rank for reason in BY_RANK}
     rank = _number_of(sa.column("reason"), ranks, otherwise=0)
     # All parts of this text are our own words.
-    text = _ENTRIES.format(rank=rank, whose=whose)
+    of_addresses, _, of_domains = _ENTRIES.partition("UNION ALL")
+    text = _ENTRIES if mailboxes and of_domains else of_addresses
+    text = text.format(rank=rank, whose=whose)
     return (
         sa.text(text)
         .bindparams(

@@ -14,10 +14,13 @@ from sqlmodel import SQLModel
 from sqlmodel.sql.sqltypes import AutoString, UTCDateTime
 
 from prefcentre import failpoints
+from prefcentre.audit import models as _audit
 from prefcentre.campaigns import models as _campaigns
 from prefcentre.consent import models as _consent
+from prefcentre.contact import models as _contact
 from prefcentre.db import Database, told_plainly
 from prefcentre.delivery import models as _delivery
+from prefcentre.exports import models as _exports
 from prefcentre.failpoints import Failpoint
 from prefcentre.migrations.current import VERSION_TABLES, engines
 from prefcentre.preferences import models as _preferences
@@ -28,9 +31,12 @@ from prefcentre.tracking.models import TRACKING_METADATA
 
 # The modules are imported for the tables that they put into the metadata.
 _MODULES = (
+    _audit,
     _campaigns,
     _consent,
+    _contact,
     _delivery,
+    _exports,
     _preferences,
     _subscribers,
     _suppression,

@@ -183,3 +183,14 @@ def test_an_unknown_address_is_refused_in_words_that_name_its_suppression(
     assert suppressed.code == 1
     assert "suppressed: all (complaint)" in suppressed.stderr
     assert cli("subscribers", "show", "not an address").code == 1
+
+
+def test_a_restricted_person_is_left_out_until_a_note_ends_it(cast: Cast, cli: Cli) -> None:
+    cli("subscribers", "restrict", "ada@example.org", "--note", "Letter of May").ok()
+    assert cli("subscribers", "show", "ada@example.org", "--json").ok().json["restricted"] is True
+    again = cli("subscribers", "restrict", "ada@example.org")
+    assert (again.code, "restricted already" in again.stderr) == (1, True)
+    assert cli("subscribers", "unrestrict", "ada@example.org", "--note", " ").code == 1
+    cli("subscribers", "unrestrict", "ada@example.org", "--note", "Settled").ok()
+    assert cli("subscribers", "show", "ada@example.org", "--json").ok().json["restricted"] is False
+    assert cli("subscribers", "restrict", "nobody@example.org").code == 1
