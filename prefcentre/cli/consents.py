@@ -6,6 +6,7 @@ import typer
 
 from prefcentre.cli.common import JsonOption, answer, err, opened
 from prefcentre.consent import service as consent
+from prefcentre.consent.service import Channel
 from prefcentre.errors import NotFound
 from prefcentre.subscribers import service as subscribers
 
@@ -29,6 +30,34 @@ def history(
 
 
 @app.command()
+def receipt(
+    email: Annotated[str, typer.Argument(help="The person's e-mail address.")],
+    *,
+    topic: Annotated[str | None, typer.Option(help="Only of this topic.")] = None,
+    channel: Annotated[Channel | None, typer.Option(help="Only by this channel.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print a person's consent receipts in the terms of ISO/IEC TS 27560, one for each consent."""
+    with opened() as context, context.db.reading() as session:
+        if topic is not None:
+            consent.topic(session, topic)
+        person = subscribers.find(session, context, email)
+        if person is None:
+            raise NotFound("There is no subscriber with this address.")
+        found = consent.receipts(session, context, person, topic=topic, channel=channel, full=True)
+    lines = [line for one in found for line in _receipt(one["record"])]
+    answer(as_json, {"receipts": found}, "\n".join(lines) or "There is no consent to tell of.")
+
+
+@app.command()
+def rebuild(*, as_json: JsonOption = False) -> None:
+    """Make the consents anew from the events, as after a repair; verify says beforehand whether that is needed."""
+    with opened() as context, context.db.writing() as session:
+        count = consent.rebuild(session)
+    answer(as_json, {"consents": count}, f"{count:,} consents were made anew from the events.")
+
+
+@app.command()
 def verify(*, as_json: JsonOption = False) -> None:
     """Walk over the whole ledger and say whether it is whole. Exits with 1 when it is not."""
     with opened() as context, context.db.reading() as session:
@@ -45,6 +74,21 @@ def verify(*, as_json: JsonOption = False) -> None:
     if not found.ok:
         err.print(f"prefcentre: {found.message}", markup=False)
         raise typer.Exit(1)
+
+
+def _receipt(record: dict[str, Any]) -> list[str]:
+    (purpose,) = record["pii_processing"]
+    words = record["wording"]
+    return [
+        f"{purpose['purpose']} by {purpose['channel']}: {record['state']}  (receipt {record['receipt_id']})",
+        f"  words: “{words['text']}” (version {words['version']}, {words['language']})",
+        f"  basis: {purpose['lawful_basis']}; collected by {purpose['collection_method']}",
+        f"  controller: {record['party_identification'][0]['party_name']}; withdraw: {purpose['withdrawal_method']}",
+        *(
+            f"  {event['event_time']}  {event['event_type']} → {event['event_state']}  {event['event_hash'][:16]}"
+            for event in record["events"]
+        ),
+    ]
 
 
 def _line(event: dict[str, Any]) -> str:

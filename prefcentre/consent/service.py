@@ -1,5 +1,6 @@
 """Use cases on topics and consents: record acts in the sealed ledger, say where people stand, prove it."""
 
+import json
 import os
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import closing
@@ -21,6 +22,7 @@ from prefcentre.consent.models import (
     LawfulBasis,
     Topic,
 )
+from prefcentre.consent.receipts import of_person as receipts
 from prefcentre.consent.rules import TopicTexts
 from prefcentre.context import Context
 from prefcentre.errors import NotFound
@@ -51,6 +53,8 @@ __all__ = [
     "history",
     "may_import",
     "rebuild",
+    "receipts",
+    "receipts_text",
     "record",
     "record_imported",
     "sign_up_action",
@@ -408,6 +412,11 @@ def history(
         }
         for event, topic_key, wording in queries.events_with_words(session, subscriber.consent_ref)
     ]
+
+
+def receipts_text(found: Sequence[dict[str, Any]]) -> str:
+    """Receipts as JSON, for people who keep them as a file."""
+    return json.dumps({"receipts": list(found)}, ensure_ascii=False, indent=2) + "\n"
 
 
 def verify(session: Session, context: Context) -> Verification:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,7 @@ class World:
         *,
         channel: Channel = Channel.PHONE,
         state: ConsentState | None = ConsentState.GRANTED,
-        **fields: str,
+        **fields: Any,
     ) -> Subscriber:
         with self.context.db.writing() as session:
             found = make_person(session, self.context, email, "Ada Lovelace", **fields)

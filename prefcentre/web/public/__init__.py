@@ -7,14 +7,25 @@ from flask import Blueprint, Flask
 
 from prefcentre.context import Context
 from prefcentre.web import assets, errors, headers, languages, observing
-from prefcentre.web.public import ops, preferences, reading, requests, site, tracking, unsubscribe
+from prefcentre.web.public import (
+    contact,
+    my_data,
+    ops,
+    preferences,
+    reading,
+    receipt,
+    requests,
+    site,
+    tracking,
+    unsubscribe,
+)
 
 
 def blueprint(context: Context) -> Blueprint:
     """All public pages."""
     pages = Blueprint("public", __name__, template_folder="../templates")
     pages.before_request(requests.limit_body)
-    for part in (site, ops, unsubscribe, preferences, reading, tracking):
+    for part in (site, ops, unsubscribe, preferences, reading, tracking, receipt, contact, my_data):
         part.declare(pages, context)
     return pages
 

@@ -1,0 +1,111 @@
+"""Consent receipts, as a page to print and as JSON, behind the link to a person's preferences."""
+
+from typing import Any
+
+from flask import Blueprint, Response, render_template, request
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext, lazy_gettext
+
+from prefcentre.consent import service as consents
+from prefcentre.context import Context
+from prefcentre.errors import NotFound
+from prefcentre.preferences import service
+from prefcentre.tokens import LinkToken, TokenKind
+from prefcentre.web.languages import speak_to
+from prefcentre.web.public.requests import is_fresh, masked, preferences_path, route
+
+_STATES = {
+    "pending": lazy_gettext("Waits for your confirmation"),
+    "granted": lazy_gettext("You agreed"),
+    "withdrawn": lazy_gettext("Ended"),
+    "refused": lazy_gettext("You said no"),
+}
+_ACTIONS = {
+    "requested": lazy_gettext("You asked for it"),
+    "granted": lazy_gettext("You agreed"),
+    "confirmed": lazy_gettext("You confirmed it"),
+    "refused": lazy_gettext("You said no"),
+    "withdrawn": lazy_gettext("You stopped it"),
+    "expired": lazy_gettext("It ran out"),
+    "imported": lazy_gettext("It was recorded from our files"),
+    "restored": lazy_gettext("You took back a change"),
+}
+_CHANNELS = {
+    "email": lazy_gettext("Email"),
+    "sms": lazy_gettext("Text message"),
+    "phone": lazy_gettext("Phone"),
+    "post": lazy_gettext("Post"),
+    "online": lazy_gettext("Online ads"),
+}
+_BASES = {
+    "consent": lazy_gettext("Your consent (GDPR article 6(1)(a))"),
+    "soft_opt_in": lazy_gettext("You are our customer (ePrivacy directive, article 13(2))"),
+    "legitimate_interest": lazy_gettext("Our legitimate interest (GDPR article 6(1)(f))"),
+}
+
+
+def declare(pages: Blueprint, context: Context) -> None:
+    """Add the addresses of this module."""
+    route(pages, "GET", "/p/<text>/receipt", page, context)
+    route(pages, "GET", "/p/<text>/receipt.json", download, context)
+
+
+def page(context: Context, text: str) -> ResponseReturnValue:
+    """What this person agreed to, with the exact words, to keep or to print."""
+    token = context.signer.read(TokenKind.PREFERENCES, text)
+    person, receipts = _receipts(context, token)
+    speak_to(person)
+    return render_template(
+        "public/receipt.html",
+        masked=masked(person),
+        controller=context.settings.controller_name,
+        receipts=[_told(receipt["record"]) for receipt in receipts],
+        preferences=preferences_path(context, token),
+        download=f"{request.path}.json",
+    )
+
+
+def download(context: Context, text: str) -> ResponseReturnValue:
+    """The same in the terms of ISO/IEC TS 27560."""
+    token = context.signer.read(TokenKind.PREFERENCES, text)
+    _, receipts = _receipts(context, token)
+    answer = Response(consents.receipts_text(receipts), content_type="application/json")
+    answer.headers["Content-Disposition"] = 'attachment; filename="consent-receipts.json"'
+    return answer
+
+
+def _receipts(
+    context: Context, token: LinkToken
+) -> tuple[service.Subscriber, list[dict[str, Any]]]:
+    with context.db.reading() as session:
+        # An old link may have been passed on; the preference page says how to get a new one (R37).
+        person = service.person_of(session, token) if is_fresh(context, token) else None
+        if person is None:
+            raise NotFound
+        return person, consents.receipts(session, context, person)
+
+
+def _told(record: dict[str, Any]) -> dict[str, Any]:
+    (purpose,) = record["pii_processing"]
+    wording, last = record["wording"], record["events"][-1]
+    given = next(e for e in record["events"] if e["event_hash"] == record["record_id"])
+    shown = wording["version"] > 0
+    return {
+        "id": record["receipt_id"],
+        "hash": record["record_id"],
+        "title": purpose["purpose"],
+        "channel": _CHANNELS[purpose["channel"]],
+        "state": _STATES[record["state"]],
+        "basis": _BASES[given["lawful_basis"]],
+        "given": given["event_time"],
+        "how": f"{given['method']}: {given['source']}",
+        "controller": given["controller"],
+        "wording": wording["text"] if shown else gettext("No words were recorded."),
+        "language": wording["language"] if shown else "",
+        "version": wording["version"],
+        "valid": last["validity_duration"],
+        "events": [
+            {"at": event["event_time"], "what": _ACTIONS[event["event_type"]]}
+            for event in record["events"]
+        ],
+    }
