@@ -53,7 +53,7 @@ lock: ## write the lock files anew (LOCK_FLAGS=--upgrade moves every pin)
 	PYTHON="$(PYTHON)" bash scripts/lock.sh
 
 translations: venv-dev ## bring the catalogues up to date with the texts in the source
-	@$(BIN)/pybabel -q extract --no-wrap --sort-by-file --omit-header -k lazy_gettext -k lazy_ngettext:1,2 -F babel.cfg -o prefcentre/translations/messages.pot prefcentre
+	@$(BIN)/pybabel -q extract --no-wrap --sort-by-file --omit-header -k lazy_gettext -k lazy_ngettext:1,2 -F babel.cfg -o prefcentre/translations/messages.pot .
 	@for language in bg de fr; do \
 		test -f prefcentre/translations/$$language/LC_MESSAGES/messages.po \
 			|| $(BIN)/pybabel -q init -i prefcentre/translations/messages.pot -d prefcentre/translations -l $$language; \
