@@ -139,6 +139,12 @@ class Settings(BaseSettings):
     brand: Brand = Field(default_factory=Brand, description="Who is sending, as people see it.")
     templates_dir: Path = Field(Path("templates/emails"), description="Your own mail templates.")
     campaigns_dir: Path = Field(Path("campaigns"), description="Your campaigns as files.")
+    preference_link_days: int = Field(
+        60,
+        ge=1,
+        le=3650,
+        description="How many days a mailed link opens the preference page; later it can only stop things.",
+    )
     max_lateness: int = Field(
         3600, ge=0, description="Seconds after which an overdue campaign is held (R191)."
     )

@@ -44,7 +44,7 @@ def next_mail(session: Session, context: Context, subscriber_id: int, limits: Li
     return NextMail(not_before=_earliest(session, subscriber_id, limits, now))
 
 
-def _passes(  # noqa: PLR0913 - a question has that many parts
+def _passes(
     session: Session,
     context: Context,
     subscriber_id: int,

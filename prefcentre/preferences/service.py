@@ -60,6 +60,7 @@ __all__ = [
     "TrackingChoice",
     "Visit",
     "Wish",
+    "called",
     "campaign_source",
     "change_address",
     "give_reason",
@@ -94,6 +95,11 @@ def topic_of(session: Session, token: LinkToken) -> Topic | None:
     except NotFound:
         return None
     return None if topic.archived_at else topic
+
+
+def called(topic: Topic, language: str) -> str:
+    """The name of a topic in this language."""
+    return consents.topic_texts(topic, language).name
 
 
 # --- looking --------------------------------------------------------------------------------------------------------

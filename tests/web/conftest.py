@@ -14,7 +14,7 @@ from prefcentre.delivery.models import Delivery, DeliveryState
 from prefcentre.messages.service import Compiled
 from prefcentre.subscribers.models import Subscriber
 from prefcentre.testing.makers import Cast
-from prefcentre.tokens import LinkToken, TokenKind
+from prefcentre.tokens import LinkToken, TokenKind, issued_on
 from prefcentre.tracking.links import TrackingLinks
 
 CAMPAIGN = 7
@@ -46,6 +46,7 @@ class Mailed:
         token = LinkToken(
             kind, self.person.public_id, self.topic if topic is None else topic, CAMPAIGN
         )
+        token = issued_on(token, self.context.clock.now())
         return self.context.links.page(token).removeprefix(self.context.settings.public_url)
 
     @property

@@ -11,7 +11,8 @@ from flask.typing import ResponseReturnValue
 from prefcentre import addresses
 from prefcentre.context import Context
 from prefcentre.preferences.service import Method, Subscriber, Visit
-from prefcentre.tokens import LinkToken, TokenKind, issued_on
+from prefcentre.tokens import LinkToken, TokenKind
+from prefcentre.web.languages import language
 
 LARGEST_BODY = 64 * 1024
 """More than any form of ours needs."""
@@ -35,7 +36,8 @@ def route(pages: Blueprint, method: str, rule: str, view: View, *given: object) 
 
 def visit(method: Method) -> Visit:
     """How this act came in, as evidence."""
-    return Visit(method, request.remote_addr, request.user_agent.string[:LONGEST_AGENT] or None)
+    agent = request.user_agent.string[:LONGEST_AGENT] or None
+    return Visit(method, request.remote_addr, agent, language())
 
 
 def preferences_path(context: Context, token: LinkToken) -> str:
@@ -46,6 +48,12 @@ def preferences_path(context: Context, token: LinkToken) -> str:
 def unsubscribe_path(context: Context, token: LinkToken) -> str:
     """The way to the page that stops this topic."""
     return _path(context, token, TokenKind.UNSUBSCRIBE)
+
+
+def is_fresh(context: Context, token: LinkToken) -> bool:
+    """Whether a link may still show something about the person; an older one only ever reduces (R37)."""
+    age = context.clock.now().date() - token.issued
+    return age.days <= context.settings.preference_link_days
 
 
 def masked(person: Subscriber) -> str:
@@ -62,5 +70,6 @@ def zone_of(person: Subscriber | None) -> ZoneInfo:
 
 
 def _path(context: Context, token: LinkToken, kind: TokenKind) -> str:
-    found = LinkToken(kind, token.subscriber, token.topic, token.campaign)
-    return urlsplit(context.links.page(issued_on(found, context.clock.now()))).path
+    # It keeps its day, or else an old mail would open what its own link to the preferences no longer opens.
+    found = LinkToken(kind, token.subscriber, token.topic, token.campaign, token.issued)
+    return urlsplit(context.links.page(found)).path

@@ -6,10 +6,11 @@ from flask.typing import ResponseReturnValue
 from prefcentre.context import Context
 from prefcentre.delivery import service as delivery
 from prefcentre.preferences import service
-from prefcentre.preferences.service import Deed, Done, Method
+from prefcentre.preferences.service import Method
 from prefcentre.tokens import LinkToken, TokenKind
-from prefcentre.web.public import oneclick, words
-from prefcentre.web.public.requests import route, visit, zone_of
+from prefcentre.web.languages import language, speak_to
+from prefcentre.web.public import oneclick, stopped
+from prefcentre.web.public.requests import route, visit
 
 
 def declare(pages: Blueprint, context: Context) -> None:
@@ -32,6 +33,8 @@ def act(context: Context, text: str) -> ResponseReturnValue:
     match form:
         case {"undo": undo}:
             return _undo(context, token, undo)
+        case {"about": _}:
+            return _reason(context, token, form)
         case {"stop": "everything"}:
             return _stop(context, token, Method.UNSUBSCRIBE_PAGE, everything=True)
         case {"stop": "topic"}:
@@ -41,10 +44,11 @@ def act(context: Context, text: str) -> ResponseReturnValue:
 
 def _question(context: Context, token: LinkToken, *, unclear: bool = False) -> str:
     with context.db.reading() as session:
+        speak_to(service.person_of(session, token))
         topic = service.topic_of(session, token)
     return render_template(
         "public/unsubscribe.html",
-        topic=topic.name if topic else None,
+        topic=service.called(topic, language()) if topic else None,
         unclear=unclear,
     )
 
@@ -53,29 +57,23 @@ def _stop(
     context: Context, token: LinkToken, method: Method, *, everything: bool = False
 ) -> ResponseReturnValue:
     with context.db.writing() as session:
+        speak_to(service.person_of(session, token))
         stop = service.stop_everything if everything else service.unsubscribe
         done = stop(session, context, token, visit(method))
     # "Done" is a promise: a mail whose last byte is on its way now is waited for (design §12).
     delivery.wait_for_dots(context, list(done.keys))
-    return _answer(context, token, done)
+    return stopped.page(context, token, done)
 
 
 def _undo(context: Context, token: LinkToken, text: str) -> ResponseReturnValue:
     with context.db.writing() as session:
+        speak_to(service.person_of(session, token))
         done = service.undo(session, context, token, text, visit(Method.UNSUBSCRIBE_PAGE))
-    return _answer(context, token, done), 200 if done.changed else 409
+    return stopped.page(context, token, done), 200 if done.changed else 409
 
 
-def _answer(context: Context, token: LinkToken, done: Done) -> str:
+def _reason(context: Context, token: LinkToken, form: dict[str, str]) -> ResponseReturnValue:
     with context.db.reading() as session:
-        person = service.person_of(session, token)
-    zone = zone_of(person)
-    return render_template(
-        "public/stopped.html",
-        heading=words.stopped_heading(done),
-        what=words.stopped_sentence(done),
-        stopped=words.choices(done.stopped),
-        since=None if done.deed is Deed.UNDO else words.moment(done.since, zone),
-        remains=words.choices(done.remains) if person else None,
-        undo=done.undo,
-    )
+        speak_to(service.person_of(session, token))
+    kept = stopped.take_reason(context, token, form)
+    return stopped.thanks(form, kept=kept), 200 if kept else 409

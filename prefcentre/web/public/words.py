@@ -136,6 +136,21 @@ _SINCE = {
     "refused": lazy_gettext("%(channel)s: no since %(since)s. %(how)s."),
 }
 
+UNCLEAR = "We could not tell what this request wanted. Press one of the buttons below."
+BAD_ADDRESS = "Write the whole address, such as name@example.com."
+PROBLEMS = (
+    lazy_gettext("We could not tell what this request wanted. Press one of the buttons below."),
+    lazy_gettext("Write the whole address, such as name@example.com."),
+    lazy_gettext("Write the date as year-month-day, such as 2027-03-01."),
+    lazy_gettext("Choose a day after today, or leave the date empty."),
+    lazy_gettext(
+        "Choose a day within the next twelve months. To hear nothing for longer, stop everything."
+    ),
+    lazy_gettext("One of the boxes is not known here. Load the page anew."),
+    lazy_gettext("Choose one of the three answers to “How often”."),
+)
+"""What can be wrong with a form: our rules say it in English, and here it is found by who translates."""
+
 LEAVING = {
     "too_many": lazy_gettext("Too many mails"),
     "not_interesting": lazy_gettext("Not what I wanted to read"),
