@@ -285,7 +285,9 @@ class Composer:
 
 def brand_values(brand: Brand) -> Values:
     """Who is sending, for templates; what was not set counts as missing."""
-    values = {key: headers.clean(value) or None for key, value in brand.model_dump().items()}
+    # The logo is a file of ours, which pages show by an address of their own.
+    texts = brand.model_dump(exclude={"logo"})
+    values = {key: headers.clean(value) or None for key, value in texts.items()}
     return Values("brand", values | {"on_colour": on_colour(brand.colour)})
 
 

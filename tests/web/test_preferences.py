@@ -2,19 +2,23 @@
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from flask.testing import FlaskClient
+from sqlmodel import select
 from werkzeug.test import TestResponse
 
+from prefcentre.campaigns.models import Campaign, CampaignState
 from prefcentre.consent import service as consents
 from prefcentre.context import Context
-from prefcentre.preferences.models import Preference
+from prefcentre.preferences.models import LeavingReason, Preference
 from prefcentre.reasons import Reason
+from prefcentre.subscribers.models import Subscriber
 from prefcentre.testing import FrozenClock
 from prefcentre.testing.makers import Cast, make_suppression
-from tests.web.conftest import Mailed
+from prefcentre.tokens import LinkToken, TokenKind
+from tests.web.conftest import CAMPAIGN, Mailed
 
 ALL = ["product-news:email", "product-news:post", "events:email", "events:sms"]
 
@@ -238,3 +242,208 @@ def test_saved_is_answered_only_after_what_is_on_the_wire_has_ended(
     save(client, ada)
     assert len(waited) == 1
     assert waited[0]
+
+
+# --- links that are too old -----------------------------------------------------------------
+
+
+@pytest.fixture
+def old(ada: Mailed) -> str:
+    """Ada's link, one day too old."""
+    days = ada.context.settings.preference_link_days
+    issued = ada.context.clock.now().date() - timedelta(days=days + 1)
+    token = LinkToken(TokenKind.PREFERENCES, ada.person.public_id, ada.topic, CAMPAIGN, issued)
+    return ada.context.links.page(token).removeprefix(ada.context.settings.public_url)
+
+
+def test_an_old_link_tells_nothing_and_offers_what_reduces(
+    client: FlaskClient, old: str, nobody: Mailed
+) -> None:
+    answer = client.get(old)
+    assert answer.status_code == 200
+    for secret in ("example.org", "Product news", "Events", "You get", "checked"):
+        assert secret not in answer.text
+    for offered in ('value="mails"', 'value="everything"', 'name="fresh"'):
+        assert offered in answer.text
+    # Whose link it was, or that they were erased, makes no difference.
+    assert client.get(nobody.preferences).text == answer.text
+
+
+def test_an_old_link_saves_nothing(
+    client: FlaskClient, old: str, nobody: Mailed, state: Callable[[], str]
+) -> None:
+    before = state()
+    for path in (old, nobody.preferences):
+        answer = client.post(path, data={"form": "choices", "choice": ALL})
+        assert answer.status_code == 409
+        assert "Your choices are unchanged." in answer.text
+    assert state() == before
+
+
+def test_an_old_link_stops_all_mails_and_says_nothing_of_what_is_left(
+    client: FlaskClient, old: str, ada: Mailed
+) -> None:
+    answer = client.post(old, data={"stop": "mails"})
+    assert "All mails are stopped" in answer.text
+    assert "You still get" not in answer.text
+    assert "Product news" not in answer.text
+    assert set(states(ada).values()) == {"withdrawn"}
+
+
+def test_an_old_link_stops_everything_and_takes_that_back(
+    client: FlaskClient, old: str, ada: Mailed, undo_of: Callable[[str], str]
+) -> None:
+    before = states(ada)
+    answer = client.post(old, data={"stop": "everything"})
+    assert "Everything is stopped" in answer.text
+    assert set(states(ada).values()) == {"withdrawn"}
+    answer = client.post(old, data={"undo": undo_of(answer.text)})
+    assert "Put back" in answer.text
+    assert "Product news" not in answer.text
+    assert states(ada) == before
+
+
+def test_asking_for_a_fresh_link_is_answered_alike_for_everybody(
+    client: FlaskClient, old: str, nobody: Mailed
+) -> None:
+    answers = {client.post(path, data={"fresh": "link"}).text for path in (old, nobody.preferences)}
+    assert len(answers) == 1
+    assert "Look into your mailbox" in answers.pop()
+
+
+def test_an_old_mails_why_page_gives_no_fresh_link(client: FlaskClient, ada: Mailed) -> None:
+    token = LinkToken(TokenKind.WHY, ada.person.public_id, ada.topic, CAMPAIGN)
+    page = client.get(ada.context.links.page(token).removeprefix("https://news.example.com")).text
+    path = re.search(r'href="(/p/[^"]+)"', page)
+    assert path
+    assert "This link is too old" in client.get(path[1]).text
+
+
+# --- what else can be chosen ----------------------------------------------------------------
+
+
+def test_a_language_that_is_chosen_is_kept_and_spoken(client: FlaskClient, ada: Mailed) -> None:
+    save(client, ada, choice=ALL, language="de", spoken="en")
+    page = client.get(ada.preferences).text
+    assert '<html lang="de"' in page
+    assert '<option value="de" lang="de" selected>' in page
+
+
+def test_saving_leaves_a_language_alone_that_we_do_not_speak(
+    client: FlaskClient, ben: Mailed
+) -> None:
+    page = client.get(ben.preferences).text
+    assert '<html lang="en"' in page
+    save(client, ben, choice=ALL, language="en", spoken="en")
+    with ben.context.db.reading() as session:
+        person = session.get(Subscriber, ben.person.id)
+        assert person
+        assert person.language == "ga"
+
+
+def test_a_language_is_taken_back_with_the_rest(
+    client: FlaskClient, ada: Mailed, undo_of: Callable[[str], str]
+) -> None:
+    answer = save(client, ada, choice=ALL, language="fr", spoken="en")
+    client.post(ada.preferences, data={"undo": undo_of(answer.text)})
+    assert '<html lang="en"' in client.get(ada.preferences).text
+
+
+def test_the_words_of_a_tick_and_of_each_consent_are_shown(
+    client: FlaskClient, ada: Mailed
+) -> None:
+    page = client.get(ada.preferences).text
+    assert "A tick says: “Yes, send me Product news.”" in page
+    assert "Email: yes since 2 November 2026." in page
+    save(client, ada, choice=["product-news:email", "product-news:post", "events:email"])
+    page = client.get(ada.preferences).text
+    assert "Post: yes since 2 November 2026. On your preference page." in page
+    assert "<blockquote>Yes, send me Product news.</blockquote>" in page
+
+
+def test_what_is_planned_next_is_told(client: FlaskClient, ada: Mailed, cast: Cast) -> None:
+    assert "Nothing is planned at present." in client.get(ada.preferences).text
+    with ada.context.db.writing() as session:
+        start = datetime(2026, 11, 5, 9, tzinfo=UTC)
+        session.add(
+            Campaign(
+                slug="winter",
+                topic_id=cast.events.id or 0,
+                state=CampaignState.SCHEDULED,
+                start_at=start,
+                created_at=ada.context.clock.now(),
+            )
+        )
+    line = "You will next hear from us about Events, not before 5 November 2026, 09:00 (UTC)."
+    assert line in client.get(ada.preferences).text
+    answer = save(client, ada, choice=["product-news:email"])
+    assert "Nothing is planned at present." in answer.text
+
+
+def test_another_address_is_asked_for_and_nothing_changes_yet(
+    client: FlaskClient, ada: Mailed
+) -> None:
+    for address in ("new@example.net", "dan@example.org"):
+        answer = client.post(ada.preferences, data={"move": "address", "address": address})
+        assert answer.status_code == 200
+        assert "One step is left" in answer.text
+        assert address not in answer.text
+    assert "a•••@example.org" in client.get(ada.preferences).text
+
+
+def test_an_address_that_can_not_be_is_shown_where_it_was_typed(
+    client: FlaskClient, ada: Mailed
+) -> None:
+    answer = client.post(ada.preferences, data={"move": "address", "address": "new@"})
+    assert answer.status_code == 400
+    assert '<a href="#address">Write the whole address' in answer.text
+    assert 'value="new@"' in answer.text
+
+
+# --- why ------------------------------------------------------------------------------------
+
+
+def reasons(mailed: Mailed) -> list[tuple[str, str, int | None]]:
+    with mailed.context.db.reading() as session:
+        found = session.exec(select(LeavingReason)).all()
+        return [(row.reason.value, row.text, row.topic_id) for row in found]
+
+
+def test_why_is_asked_only_when_it_is_done(client: FlaskClient, ada: Mailed) -> None:
+    question = "Would you tell us why?"
+    for path in (ada.unsubscribe, ada.preferences):
+        assert question not in client.get(path).text
+    assert question not in save(client, ada, choice=["product-news:email"]).text
+    assert question in client.post(ada.preferences, data={"stop": "everything"}).text
+
+
+def test_a_reason_is_kept_once_and_the_stop_can_still_be_undone(
+    client: FlaskClient, ada: Mailed, undo_of: Callable[[str], str]
+) -> None:
+    before = states(ada)
+    page = client.post(ada.unsubscribe, data={"stop": "topic"}).text
+    assert "Would you tell us why?" in page
+    form = {"about": undo_of(page), "reason": "too_many", "text": " Write to ada@example.org "}
+    answer = client.post(ada.unsubscribe, data=form)
+    assert (answer.status_code, "Thank you" in answer.text) == (200, True)
+    assert reasons(ada) == [("too_many", "Write to •••", ada.topic)]
+    assert client.post(ada.unsubscribe, data=form).status_code == 409
+    assert len(reasons(ada)) == 1
+    client.post(ada.unsubscribe, data={"undo": undo_of(answer.text)})
+    assert states(ada) == before
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"about": "made-up", "reason": "other"},
+        {"reason": "pigeons"},
+        {"reason": ""},
+    ],
+)
+def test_a_reason_without_an_act_or_without_sense_is_not_kept(
+    client: FlaskClient, ada: Mailed, undo_of: Callable[[str], str], form: dict[str, str]
+) -> None:
+    page = client.post(ada.preferences, data={"stop": "everything"}).text
+    answer = client.post(ada.preferences, data={"about": undo_of(page), **form})
+    assert (answer.status_code, reasons(ada)) == (409, [])
