@@ -145,7 +145,16 @@ class Problem(StrEnum):
     CUT_TAIL = "cut tail"  # The newest events are gone.
     REPLACED = "replaced"  # The event is sealed, but is not the one that was there before.
     HEAD = "head"  # The row that holds the end of the chain is not the last event's.
+    UNREADABLE = "unreadable"  # The database can't give the event back any more.
     PROJECTION = "projection"  # Where people stand is not what the events say.
+
+
+class Unreadable(Exception):
+    """The database can't give an event back: its file is damaged there."""
+
+    def __init__(self, seq: int) -> None:
+        super().__init__(seq)
+        self.seq = seq
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,13 +178,17 @@ def first_fault(
     Raises SettingsError when an event names a key that is not there.
     """
     seq, digest = 0, GENESIS
-    for event, found in events:
-        fault = _event_fault(event, found, seq, digest, keys) or _written_fault(
-            event.seq, found, written_heads
-        )
-        if fault:
-            return fault
-        seq, digest = event.seq, found
+    try:
+        for event, found in events:
+            fault = _event_fault(event, found, seq, digest, keys) or _written_fault(
+                event.seq, found, written_heads
+            )
+            if fault:
+                return fault
+            seq, digest = event.seq, found
+    except Unreadable as error:
+        words = f"Event {error.seq} can't be read: the database is damaged there."
+        return Fault(Problem.UNREADABLE, error.seq, words)
     return _end_fault(seq, digest, head, written_heads)
 
 
@@ -265,6 +278,32 @@ def time_text(moment: datetime) -> str:
     if moment.tzinfo is None:
         raise ValueError("A time of the ledger needs a zone.")
     return moment.astimezone(UTC).isoformat(" ", "microseconds")[:26]
+
+
+TEXTS = (
+    *("channel", "action", "state", "lawful_basis", "controller", "method", "source", "at"),
+    *("recorded_at", "valid_until", "actor", "ip", "user_agent", "evidence", "hash_version"),
+)
+"""The fields of an event that are texts in its seal."""
+
+OCTETS = ("subscriber_ref", "salt", "personal_digest", "prev_hash")
+"""The fields that are octets."""
+
+
+def raw_text(value: Any) -> str | None:
+    """A text, time or evidence as a driver gives it, in the form that is sealed; what is none of them can't pass as one."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, datetime):
+        return time_text(value)
+    return evidence_text(value) if isinstance(value, Mapping) else repr(value)
+
+
+def raw_octets(value: Any) -> bytes | None:
+    """Octets as a driver gives them; anything else can't pass as them."""
+    if value is None or isinstance(value, bytes):
+        return value
+    return repr(value).encode()
 
 
 def _common(event: Event) -> str:

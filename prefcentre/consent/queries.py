@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, SQLModel, col, select
 from sqlmodel.sql.sqltypes import UTCDateTime
 
+from prefcentre.consent.chain import Unreadable
 from prefcentre.consent.models import (
     Channel,
     Consent,
@@ -290,11 +291,43 @@ def event_count(session: Session) -> int:
 
 
 def walk_events(session: Session) -> Generator[sa.Row[Any], None, None]:
-    """All events in order, a part at a time, so that memory stays small; close it when you stop early."""
-    statement = sa.select(_EVENT).order_by(_EVENT.c.seq)
+    """All events in order as the driver gives them, a part at a time, so that memory stays small; close it when you stop early.
+
+    Nothing is made of the values: what a type would read leniently, such as another sign between day and hour, has to
+    be seen. Raises Unreadable with the number of the first event that can't be read.
+    """
     options = {"yield_per": _WALK_IN_PARTS_OF}
-    with session.execute(statement, execution_options=options) as result:
-        yield from result
+    after = 0
+    try:
+        with session.execute(_RAW_EVENTS, {"after": 0}, execution_options=options) as result:
+            for row in result:
+                after = row.seq
+                yield row
+    except sa.exc.DatabaseError:
+        if not is_sqlite(session):
+            raise
+        # A part is read as a whole, so the one that can't be is looked for among its rows.
+        yield from _one_by_one(session, after)
+
+
+def _one_by_one(session: Session, after: int) -> Generator[sa.Row[Any], None, None]:
+    while True:
+        try:
+            row = session.execute(_RAW_EVENTS.limit(1), {"after": after}).one_or_none()
+        except sa.exc.DatabaseError as error:
+            raise Unreadable(after + 1) from error
+        if row is None:
+            return
+        after = row.seq
+        yield row
+
+
+_RAW_EVENTS: sa.Select[Any] = (
+    sa.select(*(sa.literal_column(column.name).label(column.name) for column in _EVENT.c))
+    .select_from(_EVENT)
+    .where(sa.literal_column("seq") > sa.bindparam("after", type_=sa.BigInteger()))
+    .order_by(sa.literal_column("seq"))
+)
 
 
 # --- the projection, made anew from the events ----------------------------------------------

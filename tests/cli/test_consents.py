@@ -82,3 +82,28 @@ def test_a_ledger_that_was_tampered_with_is_refused_with_the_first_bad_event(
         "changed",
     )
     assert "Event 2 was changed after it was sealed." in answer.stderr
+
+
+def test_consents_that_were_tampered_with_are_made_anew_from_the_events(
+    context: Context, cli: Cli
+) -> None:
+    tell_a_story(context)
+    with context.db.writing() as session:
+        session.execute(sa.text("UPDATE consent SET state = 'granted'"))
+    found = cli("consents", "verify", "--json")
+    assert (found.code, found.json["problem"]) == (1, "projection")
+    assert cli("consents", "rebuild", "--json").ok().json == {"consents": 1}
+    assert cli("consents", "verify", "--json").ok().json["ok"] is True
+
+
+def test_a_receipt_tells_the_words_and_the_seal(context: Context, cli: Cli) -> None:
+    tell_a_story(context)
+    asked = ("consents", "receipt", "ada@example.org", "--topic", "news", "--channel", "email")
+    (found,) = cli(*asked, "--json").ok().json["receipts"]
+    assert found["record"]["wording"]["text"] == "Yes, send me News."
+    assert found["record"]["state"] == "withdrawn"
+    told = cli(*asked).ok().stdout
+    assert "words: “Yes, send me News.” (version 1, en)" in told
+    assert cli("consents", "receipt", "eve@example.org").code == 1
+    assert cli("consents", "receipt", "ada@example.org", "--topic", "nothing").code == 1
+    assert "no consent" in cli("consents", "receipt", "ada@example.org", "--channel", "post").stdout
