@@ -89,7 +89,81 @@ def all_stopped(stage: Stage) -> None:
     expect(stage.page.get_by_role("heading", level=1)).to_have_text("Everything is stopped")
 
 
+def expired(stage: Stage) -> None:
+    address = stage.link(PREFERENCES)
+    stage.context.clock.advance(days=61)  # type: ignore[attr-defined]
+    stage.page.goto(address)
+    expect(stage.page.get_by_role("heading", level=1)).to_have_text("This link is too old")
+
+
+def expired_but_sent(stage: Stage) -> None:
+    page = stage.open(PREFERENCES)
+    stage.context.clock.advance(days=61)  # type: ignore[attr-defined]
+    page.get_by_label("Events by email").uncheck()
+    stage.press("Save choices")
+    expect(page.get_by_role("alert")).to_contain_text("Your choices are unchanged")
+
+
+def bad_address(stage: Stage) -> None:
+    page = stage.open(PREFERENCES)
+    page.get_by_label("Send to another address").fill("nonsense")
+    stage.press("Use this address")
+    expect(page.get_by_role("alert")).to_be_focused()
+
+
+def receipts(stage: Stage) -> None:
+    stage.page.goto(f"{stage.link(PREFERENCES)}/receipt")
+    expect(stage.page.get_by_role("heading", level=1)).to_have_text("Your consent receipts")
+
+
+def reason_sent(stage: Stage) -> None:
+    topic_stopped(stage)
+    stage.page.get_by_label("Too many mails").check()
+    stage.press("Send the answer")
+    expect(stage.page.get_by_text("Thank you")).to_be_visible()
+
+
+def my_data_mistaken(stage: Stage) -> None:
+    stage.page.goto(f"{stage.site}/my-data")
+    stage.press("Mail me a link")
+    expect(stage.page.get_by_role("alert")).to_be_focused()
+
+
+def my_data_asked(stage: Stage) -> None:
+    stage.page.goto(f"{stage.site}/my-data")
+    stage.page.get_by_label("Your e-mail address").fill("ada@example.org")
+    stage.press("Mail me a link")
+    expect(stage.page.get_by_role("heading", level=1)).to_have_text("Look into your mailbox")
+
+
+def contact_mistaken(stage: Stage) -> None:
+    stage.page.goto(f"{stage.site}/contact")
+    stage.press("Send")
+    expect(stage.page.get_by_role("alert")).to_be_focused()
+
+
+def contact_sent(stage: Stage) -> None:
+    page = stage.page
+    page.goto(f"{stage.site}/contact")
+    page.get_by_label("A question").check()
+    page.get_by_label("Email address").fill("ada@example.org")
+    page.get_by_label("What should we do or know?").fill("Who are you?")
+    stage.press("Send")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your message is here")
+
+
 STATES: dict[str, Act] = {
+    "expired-link": expired,
+    "expired-but-sent": expired_but_sent,
+    "address-mistaken": bad_address,
+    "receipts": receipts,
+    "reason-sent": reason_sent,
+    "my-data": go("/my-data"),
+    "my-data-mistaken": my_data_mistaken,
+    "my-data-asked": my_data_asked,
+    "contact": go("/contact"),
+    "contact-mistaken": contact_mistaken,
+    "contact-sent": contact_sent,
     "landing": go("/"),
     "first-visit": first_visit,
     "saved": saved,
@@ -130,7 +204,19 @@ def test_a_page_is_for_everybody_whole_and_light(stage: Stage, name: str) -> Non
     assert 0 < stage.weight() < MOST_BYTES
 
 
-@pytest.mark.parametrize("name", ["landing", "first-visit", "unsubscribe", "why", "unknown-link"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "landing",
+        "first-visit",
+        "unsubscribe",
+        "why",
+        "unknown-link",
+        "my-data",
+        "contact",
+        "receipts",
+    ],
+)
 def test_a_page_fits_in_each_language_and_says_which_it_is(stage: Stage, name: str) -> None:
     STATES[name](stage)
     page = stage.page

@@ -61,3 +61,25 @@ def test_another_language_is_chosen(walker: Stage) -> None:
     page = walker.open(TokenKind.PREFERENCES)
     walker.press_key("Deutsch")
     expect(page.locator("html")).to_have_attribute("lang", "de")
+
+
+def test_a_link_is_asked_for(walker: Stage) -> None:
+    page = walker.page
+    page.goto(f"{walker.site}/my-data")
+    walker.tab_to("email")
+    page.keyboard.type("ada@example.org")
+    walker.press_key("Mail me a link")
+    expect(page.get_by_role("status")).to_be_focused()
+
+
+def test_a_question_is_asked(walker: Stage) -> None:
+    page = walker.page
+    page.goto(f"{walker.site}/contact")
+    walker.tab_to("Stop or change calls")
+    page.keyboard.press("Space")
+    walker.tab_to("phone")
+    page.keyboard.type("+359 2 1234567")
+    walker.tab_to("message")
+    page.keyboard.type("No calls, please.")
+    walker.press_key("Send")
+    expect(page.get_by_role("status")).to_be_focused()
