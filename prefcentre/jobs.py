@@ -27,6 +27,8 @@ from prefcentre.delivery import service as delivery
 from prefcentre.delivery.service import Outage, Worker
 from prefcentre.errors import PrefcentreError, Unavailable
 from prefcentre.failpoints import Failpoint
+from prefcentre.servicemail import service as servicemail
+from prefcentre.signups import service as signups
 from prefcentre.throttles import service as throttles
 
 LEASE_NAME = "scheduler"
@@ -91,6 +93,7 @@ class Clockwork:
         self._every(RECOVERY_SECONDS, self._recover)
         self._every(PRUNING_SECONDS, self._prune)
         self._every(EXPIRY_SECONDS, self._expire)
+        self._every(TICK_SECONDS, self._post)
         self._scheduler.add_job(self._worker.keep_alive, "interval", seconds=HEARTBEAT_SECONDS)
         self._scheduler.start()
         self._watch = asyncio.get_running_loop().create_task(self._watch_clock())
@@ -215,6 +218,15 @@ class Clockwork:
             throttles.prune(session, now)
         with self._context.db.writing() as session:
             throttles.prune_states(session, now)
+        with self._context.db.writing() as session:
+            signups.forget_old(session, self._context)
+            servicemail.forget_old(session, self._context)
+
+    def _post(self) -> None:
+        """Hand over confirmations and links; one process does it for all, so that nobody gets two."""
+        if self._epoch is not None:
+            while delivery.post_waiting(self._context):
+                pass
 
     def _expire(self) -> None:
         """Write down which consents have run out; the gate has refused them since that instant (R94)."""

@@ -9,6 +9,7 @@ _PATHS = {
     TokenKind.PREFERENCES: "p",
     TokenKind.VIEW: "v",
     TokenKind.WHY: "w",
+    TokenKind.CONFIRM: "k",
 }
 
 

@@ -139,6 +139,11 @@ class Settings(BaseSettings):
     brand: Brand = Field(default_factory=Brand, description="Who is sending, as people see it.")
     templates_dir: Path = Field(Path("templates/emails"), description="Your own mail templates.")
     campaigns_dir: Path = Field(Path("campaigns"), description="Your campaigns as files.")
+    service_sender: str = Field(
+        "",
+        description="The address that confirmations and links come from; default: the brand's contact address, else "
+        "no-reply at the public address.",
+    )
     preference_link_days: int = Field(
         60,
         ge=1,
@@ -289,6 +294,12 @@ class Settings(BaseSettings):
             TomlConfigSettingsSource(settings_cls, home / SECRETS_FILE),
             TomlConfigSettingsSource(settings_cls, home / SETTINGS_FILE),
         )
+
+    @property
+    def service_sender_address(self) -> str:
+        """What service mails come from."""
+        host = urlsplit(self.public_url).hostname or "localhost"
+        return self.service_sender or self.brand.contact_email or f"no-reply@{host}"
 
     @property
     def has_mail_server(self) -> bool:

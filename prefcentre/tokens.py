@@ -37,6 +37,7 @@ class TokenKind(IntEnum):
     PREFERENCES = 2  # Shows and changes choices.
     VIEW = 3  # Shows the mail in a browser.
     WHY = 4  # Says why the mail came.
+    CONFIRM = 5  # Confirms a sign-up or a new address; its number is that of the question, not of a person.
 
 
 @dataclass(frozen=True, slots=True)

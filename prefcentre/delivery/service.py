@@ -14,6 +14,7 @@ from prefcentre.delivery.launch import Checked, cancel_rest, check, plan_campaig
 from prefcentre.delivery.ledger import live_workers, recover
 from prefcentre.delivery.models import Delivery, DeliveryState
 from prefcentre.delivery.outage import Outage
+from prefcentre.delivery.posting import post_waiting
 from prefcentre.delivery.presence import drop_lease, holds_lease, take_lease
 from prefcentre.delivery.progress import Obstacle, Progress, progress
 from prefcentre.delivery.report import finish_if_done, is_over, report, status
@@ -62,6 +63,7 @@ __all__ = [
     "next_mail",
     "plan",
     "plan_campaign",
+    "post_waiting",
     "progress",
     "recover",
     "report",

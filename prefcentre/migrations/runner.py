@@ -24,6 +24,8 @@ from prefcentre.exports import models as _exports
 from prefcentre.failpoints import Failpoint
 from prefcentre.migrations.current import VERSION_TABLES, engines
 from prefcentre.preferences import models as _preferences
+from prefcentre.servicemail import models as _servicemail
+from prefcentre.signups import models as _signups
 from prefcentre.subscribers import models as _subscribers
 from prefcentre.suppression import models as _suppression
 from prefcentre.throttles import models as _throttles
@@ -38,6 +40,8 @@ _MODULES = (
     _delivery,
     _exports,
     _preferences,
+    _servicemail,
+    _signups,
     _subscribers,
     _suppression,
     _throttles,

@@ -37,6 +37,8 @@ class Method(StrEnum):
     ONE_CLICK = "one_click"  # Their mailbox provider's button (RFC 8058).
     UNSUBSCRIBE_PAGE = "unsubscribe_page"  # The button of the page behind the unsubscribe link.
     PREFERENCE_PAGE = "preference_page"  # The preference page.
+    SIGN_UP = "sign_up"  # The form for signing up.
+    CONFIRMATION = "confirmation"  # The button behind a link that was mailed to confirm something.
     COMMAND = "command"  # They asked, and an operator did it for them.
 
 

@@ -22,7 +22,7 @@ from prefcentre.preferences.acting import (
     put_back,
     visitor_of,
 )
-from prefcentre.preferences.models import Frequency, Leaving, TrackingChoice
+from prefcentre.preferences.models import Frequency, Leaving, Preference, TrackingChoice
 from prefcentre.preferences.moving import Moved, change_address
 from prefcentre.preferences.parting import give_reason, read_leaving
 from prefcentre.preferences.rules import (
@@ -36,7 +36,7 @@ from prefcentre.preferences.rules import (
     Wish,
     pause_from,
 )
-from prefcentre.preferences.standing import Choice, Standing
+from prefcentre.preferences.standing import Choice, Standing, row_id
 from prefcentre.reasons import Reason
 from prefcentre.subscribers.service import Subscriber
 from prefcentre.tokens import LinkToken
@@ -60,6 +60,7 @@ __all__ = [
     "TrackingChoice",
     "Visit",
     "Wish",
+    "agree_to_counting",
     "called",
     "campaign_source",
     "change_address",
@@ -81,6 +82,23 @@ class Overview:
     limits: Limits
     gets: tuple[Choice, ...]
     blocked: tuple[Reason, ...]
+
+
+def agree_to_counting(
+    session: Session, context: Context, person: Subscriber, *, opens: bool, clicks: bool
+) -> None:
+    """Write down that a person agreed to be counted when they signed up; what they did not tick stays as it was (R154)."""
+    if not (opens or clicks):
+        return
+    row = queries.limits_of(session, row_id(person))
+    row = row or Preference(subscriber_id=row_id(person), updated_at=context.clock.now())
+    if opens:
+        row.track_opens = TrackingChoice.YES
+    if clicks:
+        row.track_clicks = TrackingChoice.YES
+    row.updated_at = context.clock.now()
+    session.add(row)
+    session.flush()
 
 
 # --- who and what a link means --------------------------------------------------------------------------------------

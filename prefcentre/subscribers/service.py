@@ -32,6 +32,7 @@ __all__ = [
     "by_public_id",
     "change_email",
     "find",
+    "find_by_phone",
     "keys_of",
     "person",
     "phone_number",
@@ -46,6 +47,12 @@ def find(session: Session, context: Context, email: str) -> Subscriber | None:
     """The person with this address, under any lookup key in use (R181). Raises InvalidAddress."""
     keys = context.lookup.all(LookupKind.EMAIL, addresses.normalise(email))
     return queries.by_keys(session, LookupKind.EMAIL, context.lookup.versions, keys)
+
+
+def find_by_phone(session: Session, context: Context, number: str) -> Subscriber | None:
+    """The person with this number in its E.164 form, under any lookup key in use (R181)."""
+    keys = context.lookup.all(LookupKind.PHONE, number)
+    return queries.by_keys(session, LookupKind.PHONE, context.lookup.versions, keys)
 
 
 def by_id(session: Session, subscriber_id: int) -> Subscriber | None:

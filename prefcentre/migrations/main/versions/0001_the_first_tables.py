@@ -783,8 +783,116 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_export_run")),
     )
 
+    op.create_table(
+        "confirmation",
+        sa.Column("id", BIG_ID, nullable=False),
+        sa.Column(
+            "kind",
+            sa.Enum(
+                "sign_up",
+                "address_change",
+                native_enum=False,
+                length=32,
+                create_constraint=True,
+                name="confirmation_kind",
+            ),
+            nullable=False,
+        ),
+        sa.Column("subscriber_id", BIG_ID, nullable=False),
+        sa.Column("payload", JSON, nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["subscriber_id"],
+            ["subscriber.id"],
+            name=op.f("fk_confirmation_subscriber_id_subscriber"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_confirmation")),
+    )
+    with op.batch_alter_table("confirmation", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_confirmation_subscriber_id"), ["subscriber_id"], unique=False
+        )
+
+    op.create_table(
+        "mail_request",
+        sa.Column("id", BIG_ID, nullable=False),
+        sa.Column("address_key", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("mailbox_key", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("network", sa.String(length=64), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_mail_request")),
+    )
+    with op.batch_alter_table("mail_request", schema=None) as batch_op:
+        for column in ("address_key", "mailbox_key", "network", "at"):
+            batch_op.create_index(batch_op.f(f"ix_mail_request_{column}"), [column], unique=False)
+
+    op.create_table(
+        "service_mail",
+        sa.Column("id", BIG_ID, nullable=False),
+        sa.Column("key", sa.String(length=128), nullable=False),
+        sa.Column(
+            "kind",
+            sa.Enum(
+                "confirm_sign_up",
+                "links",
+                "confirm_address",
+                "address_changed",
+                native_enum=False,
+                length=32,
+                create_constraint=True,
+                name="service_mail_kind",
+            ),
+            nullable=False,
+        ),
+        sa.Column("subscriber_id", BIG_ID, nullable=True),
+        sa.Column("email", sa.String(length=320), nullable=True),
+        sa.Column("language", sa.String(length=35), nullable=False),
+        sa.Column("parts", JSON, nullable=False),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "waiting",
+                "sent",
+                "withheld",
+                "failed",
+                native_enum=False,
+                length=32,
+                create_constraint=True,
+                name="service_mail_state",
+            ),
+            nullable=False,
+        ),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("not_before", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("smtp_code", sa.Integer(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["subscriber_id"],
+            ["subscriber.id"],
+            name=op.f("fk_service_mail_subscriber_id_subscriber"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_service_mail")),
+        sa.UniqueConstraint("key", name=op.f("uq_service_mail_key")),
+    )
+    with op.batch_alter_table("service_mail", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_service_mail_waiting",
+            ["not_before"],
+            unique=False,
+            sqlite_where=sa.text("state = 'waiting'"),
+            postgresql_where=sa.text("state = 'waiting'"),
+        )
+
 
 def downgrade() -> None:
+    op.drop_table("service_mail")
+    op.drop_table("mail_request")
+    op.drop_table("confirmation")
     op.drop_table("export_run")
     op.drop_table("contact_request")
     op.drop_table("audit_event")

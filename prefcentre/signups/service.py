@@ -1,0 +1,395 @@
+"""Use cases of signing up: ask, confirm, and keep mails from being used as a weapon."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlmodel import Session
+
+from prefcentre import addresses
+from prefcentre.addresses import Address
+from prefcentre.consent import service as consents
+from prefcentre.consent.models import Channel, ConsentAction, ConsentState
+from prefcentre.consent.service import Act
+from prefcentre.context import Context
+from prefcentre.db import lock_keys, lock_name
+from prefcentre.errors import InvalidInput
+from prefcentre.lookup import LookupKind
+from prefcentre.preferences import service as preferences
+from prefcentre.preferences.service import Visit
+from prefcentre.servicemail import service as servicemail
+from prefcentre.servicemail.service import ServiceMail, ServiceMailKind
+from prefcentre.signups import queries, rules
+from prefcentre.signups.models import Confirmation, ConfirmationKind, MailRequest
+from prefcentre.signups.rules import CONFIRM_WITHIN, Place, Problem
+from prefcentre.subscribers import service as subscribers
+from prefcentre.subscribers.service import Subscriber
+from prefcentre.suppression import service as suppression
+from prefcentre.suppression.service import Lifter
+from prefcentre.tokens import LinkToken, TokenKind
+
+__all__ = [
+    "Asked",
+    "Confirmation",
+    "ConfirmationKind",
+    "Confirmed",
+    "Place",
+    "Problem",
+    "SignUp",
+    "ask",
+    "confirm_sign_up",
+    "forget_old",
+    "mail_links",
+    "may_mail",
+    "problems",
+    "question",
+    "sign_up",
+    "use",
+]
+
+SOURCE = "sign-up page"
+LONGEST = {"first_name": 200, "postal_address": 500}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignUp:
+    """What a form says. ``wordings`` are the words that were shown, by topic key (R81, R84)."""
+
+    places: frozenset[Place]
+    email: str = ""
+    phone: str = ""
+    postal_address: str = ""
+    first_name: str = ""
+    language: str = "en"
+    track_opens: bool = False
+    track_clicks: bool = False
+    wordings: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question that was mailed, and what its page shows: nothing but what was asked."""
+
+    confirmation: Confirmation
+    is_open: bool
+    person: Subscriber | None
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """What pressing the button came to: what is granted now, and who it was."""
+
+    person: Subscriber
+    granted: tuple[Place, ...]
+    keys: tuple[bytes, ...] = ()
+
+
+# --- keeping mails from being a weapon ------------------------------------------------------------------------------
+
+
+def may_mail(session: Session, context: Context, email: str, ip: str | None) -> bool:
+    """Count a mail that somebody asks for, and say whether it may go (T21).
+
+    Counted by address, by mailbox in all its spellings, by network and altogether, for known and unknown addresses alike.
+    Raises InvalidAddress.
+    """
+    # One after the other, so that a hundred requests at the same moment do not all find room.
+    lock_name(session, "mail requests")
+    address = addresses.parse(email)
+    now = context.clock.now()
+    address_key = context.lookup.newest(LookupKind.EMAIL, address.normal)
+    mailbox_key = context.lookup.newest(LookupKind.EMAIL, rules.mailbox_of(address))
+    network = rules.network(ip)
+    counts = {
+        span: queries.counted(session, address_key, mailbox_key, network, now - span)
+        for span in (rules.HOUR, rules.DAY)
+    }
+    if not rules.may_mail(counts):
+        return False
+    queries.add_request(
+        session,
+        MailRequest(address_key=address_key, mailbox_key=mailbox_key, network=network, at=now),
+    )
+    return True
+
+
+def mail_links(
+    session: Session, context: Context, email: str, ip: str | None, language: str
+) -> None:
+    """Mail a fresh link to their choices to whoever has this address, if we know them and may mail (R37, R115)."""
+    if not may_mail(session, context, email, ip):
+        return
+    person = subscribers.find(session, context, email)
+    if person is None or person.email is None:
+        return
+    now = context.clock.now()
+    token = LinkToken(TokenKind.PREFERENCES, person.public_id, issued=now.date())
+    servicemail.enqueue(
+        session,
+        context,
+        ServiceMail(
+            ServiceMailKind.LINKS,
+            person.email,
+            person.language or language,
+            {"link": context.links.page(token)},
+            f"links:{person.id}:{now.isoformat()}",
+            person.id,
+        ),
+    )
+
+
+# --- questions ------------------------------------------------------------------------------------------------------
+
+
+def ask(
+    session: Session,
+    context: Context,
+    *,
+    kind: ConfirmationKind,
+    subscriber_id: int,
+    payload: Mapping[str, Any],
+    within: timedelta = CONFIRM_WITHIN,
+) -> str:
+    """Keep a question, and give the address of the page that answers it."""
+    now = context.clock.now()
+    number = queries.add(
+        session,
+        Confirmation(
+            kind=kind,
+            subscriber_id=subscriber_id,
+            payload=dict(payload),
+            created_at=now,
+            expires_at=now + within,
+        ),
+    )
+    return context.links.page(LinkToken(TokenKind.CONFIRM, number, issued=now.date()))
+
+
+def question(session: Session, context: Context, token: LinkToken) -> Asked | None:
+    """What a mailed link asks, or None when it is forgotten or the person is erased. Changes nothing (R88)."""
+    found = queries.find(session, token.subscriber)
+    if found is None:
+        return None
+    is_open = rules.is_open(found.used_at, found.expires_at, context.clock.now())
+    return Asked(found, is_open, subscribers.by_id(session, found.subscriber_id))
+
+
+def use(session: Session, context: Context, confirmation: Confirmation) -> bool:
+    """Use a question up; False when somebody was quicker or it is too old."""
+    return queries.use(session, confirmation.id or 0, context.clock.now())
+
+
+# --- signing up -----------------------------------------------------------------------------------------------------
+
+
+def problems(form: SignUp) -> list[Problem]:
+    """What is wrong with a form, in the order of its fields; empty when it can be taken."""
+    found = rules.missing(
+        form.places,
+        email=bool(form.email.strip()),
+        phone=bool(form.phone.strip()),
+        post=bool(form.postal_address.strip()),
+    )
+    if form.email.strip() and not _is_good(addresses.parse, form.email):
+        found.append(Problem.BAD_ADDRESS)
+    if form.phone.strip() and not _is_good(subscribers.phone_number, form.phone):
+        found.append(Problem.BAD_PHONE)
+    if any(len(getattr(form, name)) > most for name, most in LONGEST.items()):
+        found.append(Problem.TOO_LONG)
+    return found
+
+
+def sign_up(session: Session, context: Context, form: SignUp, how: Visit) -> None:
+    """Take a form without problems; tells the caller nothing about who is known (R86–R90, T22).
+
+    With an email address nothing is granted before the button in the mail is pressed. Somebody new is stored and their
+    wishes recorded as requested; of somebody known nothing changes until then. People without an email address can't be
+    asked by mail, so for the phone and for post what they say is recorded as granted, with its evidence; a number that
+    somebody has already changes nothing.
+    """
+    address = addresses.parse(form.email) if form.email.strip() else None
+    number = subscribers.phone_number(form.phone) if form.phone.strip() else None
+    topics = {topic.key: topic for topic in consents.topics(session)}
+    places = sorted(
+        (key, channel)
+        for key, channel in form.places
+        if key in topics and channel.value in topics[key].channels
+    )
+    if address is None:
+        if number is None or _by_phone(session, context, number) is None:
+            person = _add(session, context, form, None, number)
+            _record(session, context, person, places, ConsentAction.GRANTED, form.wordings, how)
+        return
+    if not may_mail(session, context, form.email, how.ip):
+        return
+    lock_keys(session, context.lookup.all(LookupKind.EMAIL, address.normal))
+    known = subscribers.find(session, context, address.normal)
+    if known is None:
+        free = number is not None and _by_phone(session, context, number) is None
+        known = _add(session, context, form, address, number if free else None)
+        _record(session, context, known, places, ConsentAction.REQUESTED, form.wordings, how)
+    _mail_question(session, context, known, form, places, [topics[key].name for key, _ in places])
+
+
+def _mail_question(
+    session: Session,
+    context: Context,
+    person: Subscriber,
+    form: SignUp,
+    places: list[Place],
+    names: Iterable[str],
+) -> None:
+    link = ask(
+        session,
+        context,
+        kind=ConfirmationKind.SIGN_UP,
+        subscriber_id=person.id or 0,
+        payload={
+            "places": [[key, channel.value] for key, channel in places],
+            "wordings": dict(form.wordings),
+            "track_opens": form.track_opens,
+            "track_clicks": form.track_clicks,
+            "language": form.language,
+        },
+    )
+    servicemail.enqueue(
+        session,
+        context,
+        ServiceMail(
+            ServiceMailKind.CONFIRM_SIGN_UP,
+            person.email or "",
+            form.language,
+            {"link": link, "topics": list(dict.fromkeys(names)), "days": CONFIRM_WITHIN.days},
+            f"sign-up:{link.rpartition('/')[2]}",
+            person.id,
+        ),
+    )
+
+
+def confirm_sign_up(
+    session: Session, context: Context, asked: Confirmation, how: Visit
+) -> Confirmed | None:
+    """Grant what was ticked, now that the button was pressed (R88–R90); None when that was done before or is too late.
+
+    Lifts what a fresh, confirmed wish may lift (R177): the person's own stops of these topics and what stands against the
+    mailbox that has just been read, and nothing that others have said.
+    """
+    person = subscribers.by_id(session, asked.subscriber_id)
+    if person is None:
+        return None
+    keys = subscribers.keys_of(session, person.id or 0)
+    # The gate takes these locks, so whoever is being decided about is decided about once.
+    lock_keys(session, keys)
+    if not use(session, context, asked):
+        return None
+    places = [(key, Channel(channel)) for key, channel in asked.payload["places"]]
+    states = {
+        (view.topic_key, view.channel): view.state
+        for view in consents.consents_of(session, person.id or 0)
+    }
+    wordings: Mapping[str, int] = asked.payload["wordings"]
+    waiting = [place for place in places if states.get(place) is ConsentState.PENDING]
+    anew = [
+        place
+        for place in places
+        if states.get(place) not in {ConsentState.PENDING, ConsentState.GRANTED}
+    ]
+    _record(session, context, person, waiting, ConsentAction.CONFIRMED, wordings, how)
+    _record(session, context, person, anew, ConsentAction.GRANTED, wordings, how)
+    _lift(session, context, keys, places, how)
+    preferences.agree_to_counting(
+        session,
+        context,
+        person,
+        opens=bool(asked.payload["track_opens"]),
+        clicks=bool(asked.payload["track_clicks"]),
+    )
+    return Confirmed(person, tuple(places), tuple(keys))
+
+
+def forget_old(session: Session, context: Context) -> None:
+    """Drop counts after a day, and questions a month after they ran out."""
+    now = context.clock.now()
+    queries.forget_requests(session, now - rules.DAY)
+    queries.forget_confirmations(session, now - rules.FORGET_AFTER)
+
+
+def _is_good(check: Any, text: str) -> bool:
+    try:
+        check(text)
+    except InvalidInput:
+        return False
+    return True
+
+
+def _by_phone(session: Session, context: Context, number: str) -> Subscriber | None:
+    return subscribers.find_by_phone(session, context, number)
+
+
+def _add(
+    session: Session, context: Context, form: SignUp, address: Address | None, number: str | None
+) -> Subscriber:
+    return subscribers.add(
+        session,
+        context,
+        email=address.typed if address else None,
+        phone=number,
+        first_name=form.first_name.strip() or None,
+        postal_address=form.postal_address.strip() or None,
+        language=form.language,
+    )
+
+
+def _record(
+    session: Session,
+    context: Context,
+    person: Subscriber,
+    places: Iterable[Place],
+    action: ConsentAction,
+    wordings: Mapping[str, int],
+    how: Visit,
+) -> None:
+    now: datetime = context.clock.now()
+    consents.record(
+        session,
+        context,
+        [
+            Act(
+                subscriber_id=person.id or 0,
+                subscriber_ref=person.consent_ref,
+                topic_id=consents.topic(session, key).id or 0,
+                channel=channel,
+                action=action,
+                method=how.method.value,
+                source=SOURCE,
+                at=now,
+                wording_id=wordings.get(key),
+                ip=how.ip,
+                user_agent=how.user_agent,
+            )
+            for key, channel in places
+        ],
+    )
+
+
+def _lift(
+    session: Session,
+    context: Context,
+    keys: list[bytes],
+    places: Iterable[Place],
+    how: Visit,
+) -> None:
+    scopes = {"all"} | {channel.value for _, channel in places}
+    scopes |= {f"{key}:{channel.value}" for key, channel in places}
+    for entry in suppression.entries_of(session, context, keys):
+        if entry.scope in scopes and suppression.may_lift(entry.reason, Lifter.CONFIRMATION):
+            suppression.lift(
+                session,
+                context,
+                keys=keys,
+                scope=entry.scope,
+                reason=entry.reason,
+                by=Lifter.CONFIRMATION,
+                note=how.method.value,
+            )
