@@ -224,6 +224,11 @@ def _summary(result: ImportResult) -> str:
         ),
         f"{counts.granted:,} consents granted.",
     ]
+    if result.quarantined:
+        lines.append(
+            f"{result.quarantined:,} people came without evidence of a consent: they are stored and get nothing by this "
+            "file. Import it again with --topic, --channel, --basis and --source once those are known."
+        )
     if counts.not_granted:
         reasons = ", ".join(
             f"{reason} {number:,}" for reason, number in sorted(counts.not_granted.items())

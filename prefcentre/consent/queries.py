@@ -322,8 +322,9 @@ def _one_by_one(session: Session, after: int) -> Generator[sa.Row[Any], None, No
         yield row
 
 
+_RAW: list[Any] = [sa.literal_column(column.name).label(column.name) for column in _EVENT.c]
 _RAW_EVENTS: sa.Select[Any] = (
-    sa.select(*(sa.literal_column(column.name).label(column.name) for column in _EVENT.c))
+    sa.select(*_RAW)
     .select_from(_EVENT)
     .where(sa.literal_column("seq") > sa.bindparam("after", type_=sa.BigInteger()))
     .order_by(sa.literal_column("seq"))

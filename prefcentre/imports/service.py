@@ -69,11 +69,18 @@ class ImportResult:
     rows_per_second: int
     resumed: bool
     dry_run: bool
+    grants: bool
+
+    @property
+    def quarantined(self) -> int:
+        """How many people are stored and can't be sent to, because the file came without basis, source and topic (R99)."""
+        return 0 if self.grants else self.counts.read - self.counts.refused
 
     def as_dict(self) -> dict[str, Any]:
         """As one flat object for an answer in JSON."""
         return {
             **asdict(self.counts),
+            "quarantined": self.quarantined,
             "rejects_file": str(self.rejects_file) if self.rejects_file else None,
             "mapping": dict(self.mapping),
             "rows_per_second": self.rows_per_second,
@@ -119,6 +126,7 @@ def import_file(
         rows_per_second=round((result.read - done_before) / seconds),
         resumed=done_before > 0,
         dry_run=options.dry_run,
+        grants=options.grants,
     )
 
 

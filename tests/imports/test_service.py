@@ -121,7 +121,41 @@ def test_a_file_without_consent_stores_people_and_grants_nothing(
     )
     assert counts(result) == (2, 0, 0, 0)
     assert result.counts.granted == 0
+    assert result.quarantined == result.as_dict()["quarantined"] == 2
     assert states(any_context, "eve@example.org") == {}
+
+
+def test_what_came_without_evidence_is_released_by_the_same_file_with_it(
+    any_context: Context, any_cast: Cast, people: Path
+) -> None:
+    assert bring(any_context, people, "email\neve@example.org\n", STORE).quarantined == 1
+    released = bring(any_context, people, "email\neve@example.org\n")
+    assert (released.quarantined, released.counts.granted) == (0, 1)
+    assert set(states(any_context, "eve@example.org").values()) == {"granted"}
+
+
+def test_consents_on_an_implied_basis_end_by_the_day_of_their_line(
+    any_context: Context, any_cast: Cast, people: Path
+) -> None:
+    with any_context.db.writing() as session:
+        consents.topic(session, FAIR.topic or "").implied_months = 24
+    options = replace(FAIR, basis="soft_opt_in")
+    bring(
+        any_context,
+        people,
+        "email,consented_at\neve@example.org,2025-05-31T10:00:00Z\nmax@example.org,2022-01-01\n",
+        options,
+    )
+    ends = {}
+    with any_context.db.reading() as session:
+        for email in ("eve@example.org", "max@example.org"):
+            person = subscribers.find(session, any_context, email)
+            assert person is not None
+            (view,) = consents.consents_of(session, person.id or 0)
+            assert view.valid_until is not None
+            ends[email] = f"{view.valid_until:%Y-%m-%d}"
+        assert consents.verify(session, any_context).ok
+    assert ends == {"eve@example.org": "2027-05-31", "max@example.org": "2024-01-01"}
 
 
 def test_the_same_file_again_changes_nothing(
