@@ -8,6 +8,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.routing import Rule
 
+from prefcentre.tokens import TokenKind
 from tests.web.conftest import Mailed
 
 AGENTS = [
@@ -21,8 +22,8 @@ _FILLED = {"version": "x", "name": "public.css"}
 
 
 def addresses(app: Flask, mailed: Mailed) -> Iterator[str]:
-    """Every rule of the site, filled in with links of a real mail."""
-    links = [mailed.unsubscribe, mailed.preferences, mailed.view, mailed.why, mailed.pixel]
+    """Every rule of the site, filled in with a token of every kind and with one of a real mail's pixel."""
+    links = [mailed.path(kind) for kind in TokenKind] + [mailed.pixel]
     texts = [link.rpartition("/")[2] for link in links]
     for rule in app.url_map.iter_rules():
         if "text" in rule.arguments:
@@ -38,6 +39,18 @@ def build(rule: Rule, values: dict[str, str]) -> str:
         start, end = path.index("<"), path.index(">")
         path = path[:start] + values.get(name, "x") + path[end + 1 :]
     return path
+
+
+@pytest.mark.parametrize("who", ["ada", "ben", "nobody"])
+def test_a_look_changes_nothing_whoever_is_meant(
+    client: FlaskClient, request: pytest.FixtureRequest, state: Callable[[], str], who: str
+) -> None:
+    mailed = request.getfixturevalue(who)
+    before = state()
+    for path, method in itertools.product(addresses(client.application, mailed), ("GET", "HEAD")):
+        for query in ("", "?lang=de", "?stop=everything&confirm=yes&List-Unsubscribe=One-Click"):
+            assert client.open(path + query, method=method).status_code < 500, path
+    assert state() == before
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH", "TRACE"])
