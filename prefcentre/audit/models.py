@@ -17,8 +17,6 @@ class AuditAction(StrEnum):
     )
     UNRESTRICTED = "unrestricted"  # Took that back.
     EXPORTED = "exported"  # Wrote an audience into a file.
-    RELEASED = "released"  # Granted consents that had waited for their evidence.
-    DISCARDED = "discarded"  # Threw such consents away.
     ANSWERED = "answered"  # Closed a request from the contact form.
 
 

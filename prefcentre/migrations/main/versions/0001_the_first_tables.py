@@ -699,8 +699,6 @@ def upgrade() -> None:
                 "restricted",
                 "unrestricted",
                 "exported",
-                "released",
-                "discarded",
                 "answered",
                 native_enum=False,
                 length=32,
