@@ -10,6 +10,7 @@ from sqlmodel import Session
 
 from prefcentre.context import Context
 from prefcentre.delivery import coming_queries, rules
+from prefcentre.delivery.coming_queries import Planned
 from prefcentre.delivery.facts import MONTH, WEEK, Question
 from prefcentre.preferences.service import Frequency, Limits
 
@@ -34,26 +35,21 @@ def next_mail(session: Session, context: Context, subscriber_id: int, limits: Li
     A campaign that starts during a person's break skips them for good, so it isn't announced for the day after.
     """
     now = context.clock.now()
-    for number, _, topic_id, key in coming_queries.on_its_way(session, subscriber_id):
-        if _passes(session, context, subscriber_id, number, topic_id, key, now):
-            return NextMail(topic_id)
-    for number, start, topic_id, key in coming_queries.planned(session):
-        at = max(start, now)
-        if _passes(session, context, subscriber_id, number, topic_id, key, at):
-            return NextMail(topic_id, start if start > now else None)
+    for mail in coming_queries.on_its_way(session, subscriber_id):
+        if _passes(session, context, subscriber_id, mail, now):
+            return NextMail(mail.topic_id)
+    for mail in coming_queries.planned(session):
+        at = max(mail.start_at, now)
+        if _passes(session, context, subscriber_id, mail, at):
+            return NextMail(mail.topic_id, at if at > now else None)
     return NextMail(not_before=_earliest(session, subscriber_id, limits, now))
 
 
 def _passes(
-    session: Session,
-    context: Context,
-    subscriber_id: int,
-    campaign_id: int,
-    topic_id: int,
-    topic_key: str,
-    at: datetime,
+    session: Session, context: Context, subscriber_id: int, mail: Planned, at: datetime
 ) -> bool:
-    question = Question(topic_id, topic_key, campaign_id, context.lookup.version, at)
+    version = context.lookup.version
+    question = Question(mail.topic_id, mail.topic_key, mail.campaign_id, version, at)
     code = coming_queries.code(session, question, subscriber_id)
     return code is not None and isinstance(rules.decide(code), rules.Send)
 

@@ -3,9 +3,8 @@
 A file of its own beside ``queries``: these run when a page is opened and never while sending.
 """
 
-from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlmodel import Session, col
@@ -27,9 +26,18 @@ _WAITING = (
 _MAY_HAVE_ARRIVED = (DeliveryState.ACCEPTED, DeliveryState.HANDING_OFF, DeliveryState.UNKNOWN)
 
 
-def planned(session: Session) -> Sequence[sa.Row[Any]]:
+class Planned(NamedTuple):
+    """A campaign with its time and its topic."""
+
+    campaign_id: int
+    start_at: datetime
+    topic_id: int
+    topic_key: str
+
+
+def planned(session: Session) -> list[Planned]:
     """Campaigns that have a time or are about to go out, with their topics, the earliest first."""
-    return session.execute(
+    rows = session.execute(
         sa.select(col(Campaign.id), col(Campaign.start_at), col(Topic.id), col(Topic.key))
         .join(Topic, col(Topic.id) == col(Campaign.topic_id))
         .where(
@@ -39,11 +47,12 @@ def planned(session: Session) -> Sequence[sa.Row[Any]]:
         .order_by(col(Campaign.start_at), col(Campaign.id))
         .limit(_MOST_PLANNED)
     ).all()
+    return [Planned(*row) for row in rows]
 
 
-def on_its_way(session: Session, subscriber_id: int) -> Sequence[sa.Row[Any]]:
+def on_its_way(session: Session, subscriber_id: int) -> list[Planned]:
     """Campaigns going out that still have a mail for this person, with their topics."""
-    return session.execute(
+    rows = session.execute(
         sa.select(col(Campaign.id), col(Campaign.start_at), col(Topic.id), col(Topic.key))
         .join(Delivery, col(Delivery.campaign_id) == col(Campaign.id))
         .join(Topic, col(Topic.id) == col(Campaign.topic_id))
@@ -54,6 +63,7 @@ def on_its_way(session: Session, subscriber_id: int) -> Sequence[sa.Row[Any]]:
         )
         .order_by(col(Campaign.id))
     ).all()
+    return [Planned(*row) for row in rows]
 
 
 def code(session: Session, question: Question, subscriber_id: int) -> int | None:

@@ -6,7 +6,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel import Locale, dates
-from flask_babel import get_locale, gettext, lazy_gettext
+from flask_babel import get_locale, lazy_gettext
+from flask_babel import gettext as untyped_gettext
 
 from prefcentre.delivery.service import NextMail
 from prefcentre.preferences.service import (
@@ -161,6 +162,11 @@ LEAVING = {
 """Why somebody left."""
 
 LANGUAGE_FALLBACK = Locale("en", "GB")
+
+
+def gettext(text: str, **values: object) -> str:
+    """A text in the language of this page, with its values put in."""
+    return str(untyped_gettext(text, **values))
 
 
 def _locale() -> Locale:
