@@ -12,6 +12,7 @@ import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from sqlmodel import Session
 
+from prefcentre.audit import service as audit
 from prefcentre.cli.common import JsonOption, answer, err, opened, staff
 from prefcentre.consent import service as consent
 from prefcentre.consent.service import Channel, LawfulBasis
@@ -292,6 +293,10 @@ def _everything(session: Session, context: Context, person: Subscriber) -> dict[
             {"campaign": slug, "state": state, "reason": reason}
             for slug, state, reason in delivery.deliveries_of(session, person.id)
         ],
+        "acts_of_staff": [
+            {"at": event.at, "action": event.action, "actor": event.actor, "note": event.note}
+            for event in audit.newest(session, person.id)
+        ],
     }
 
 
@@ -317,4 +322,9 @@ def _page(data: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-_LISTS = {"consents": "never asked", "suppressions": "none", "deliveries": "none"}
+_LISTS = {
+    "consents": "never asked",
+    "suppressions": "none",
+    "deliveries": "none",
+    "acts_of_staff": "none",
+}

@@ -192,5 +192,10 @@ def test_a_restricted_person_is_left_out_until_a_note_ends_it(cast: Cast, cli: C
     assert (again.code, "restricted already" in again.stderr) == (1, True)
     assert cli("subscribers", "unrestrict", "ada@example.org", "--note", " ").code == 1
     cli("subscribers", "unrestrict", "ada@example.org", "--note", "Settled").ok()
-    assert cli("subscribers", "show", "ada@example.org", "--json").ok().json["restricted"] is False
+    shown = cli("subscribers", "show", "ada@example.org", "--json").ok().json
+    assert shown["restricted"] is False
+    assert [(act["action"], act["note"]) for act in shown["acts_of_staff"]] == [
+        ("unrestricted", "Settled"),
+        ("restricted", "Letter of May"),
+    ]
     assert cli("subscribers", "restrict", "nobody@example.org").code == 1
