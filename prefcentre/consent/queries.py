@@ -373,3 +373,23 @@ def _told_by_events() -> sa.Select[Any]:
         .join(last, last.c.seq == _EVENT.c.seq)
         .join(Subscriber, col(Subscriber.consent_ref) == _EVENT.c.subscriber_ref)
     )
+
+
+def is_wording_of(session: Session, topic_key: str, wording_id: int) -> bool:
+    """Whether these words belong to the topic with this key."""
+    found = session.execute(
+        select(col(ConsentWording.id))
+        .join(Topic, col(Topic.id) == col(ConsentWording.topic_id))
+        .where(col(Topic.key) == topic_key, col(ConsentWording.id) == wording_id)
+    )
+    return found.first() is not None
+
+
+def texts_of(session: Session, wording_ids: Sequence[int]) -> dict[int, str]:
+    """The words with these numbers."""
+    found = session.execute(
+        select(col(ConsentWording.id), col(ConsentWording.text)).where(
+            col(ConsentWording.id).in_(wording_ids)
+        )
+    )
+    return {number: text for number, text in found if number is not None}

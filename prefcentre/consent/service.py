@@ -51,6 +51,7 @@ __all__ = [
     "expire",
     "granted_by_channel",
     "history",
+    "is_wording_of",
     "may_import",
     "rebuild",
     "receipts",
@@ -64,6 +65,7 @@ __all__ = [
     "topic_texts",
     "topics",
     "verify",
+    "wording_texts",
     "wording_versions",
 ]
 
@@ -172,6 +174,16 @@ def current_wording(session: Session, topic_id: int, language: str | None) -> Co
         if wanted in found:
             return found[wanted]
     raise NotFound(f"Topic {topic_id} has no wording yet. Apply the topics file again.")
+
+
+def is_wording_of(session: Session, topic_key: str, wording_id: int) -> bool:
+    """Whether these are words of that topic, so that a form can't claim that others were shown (R81)."""
+    return queries.is_wording_of(session, topic_key, wording_id)
+
+
+def wording_texts(session: Session, wording_ids: Collection[int]) -> dict[int, str]:
+    """The exact words with these numbers."""
+    return queries.texts_of(session, list(wording_ids))
 
 
 def wording_versions(session: Session) -> dict[int, dict[str, int]]:

@@ -8,6 +8,7 @@ from flask import Blueprint, Flask
 from prefcentre.context import Context
 from prefcentre.web import assets, errors, headers, languages, observing
 from prefcentre.web.public import (
+    confirm,
     contact,
     my_data,
     ops,
@@ -16,6 +17,7 @@ from prefcentre.web.public import (
     receipt,
     requests,
     site,
+    subscribe,
     tracking,
     unsubscribe,
 )
@@ -25,7 +27,19 @@ def blueprint(context: Context) -> Blueprint:
     """All public pages."""
     pages = Blueprint("public", __name__, template_folder="../templates")
     pages.before_request(requests.limit_body)
-    for part in (site, ops, unsubscribe, preferences, reading, tracking, receipt, contact, my_data):
+    for part in (
+        site,
+        ops,
+        unsubscribe,
+        preferences,
+        reading,
+        tracking,
+        receipt,
+        contact,
+        my_data,
+        subscribe,
+        confirm,
+    ):
         part.declare(pages, context)
     return pages
 

@@ -69,7 +69,13 @@ def zone_of(person: Subscriber | None) -> ZoneInfo:
         return _UTC
 
 
+def path_of(context: Context, token: LinkToken) -> str:
+    """The way to the page that a token opens."""
+    return urlsplit(context.links.page(token)).path
+
+
 def _path(context: Context, token: LinkToken, kind: TokenKind) -> str:
     # It keeps its day, or else an old mail would open what its own link to the preferences no longer opens.
-    found = LinkToken(kind, token.subscriber, token.topic, token.campaign, token.issued)
-    return urlsplit(context.links.page(found)).path
+    return path_of(
+        context, LinkToken(kind, token.subscriber, token.topic, token.campaign, token.issued)
+    )
