@@ -14,7 +14,7 @@ from prefcentre.preferences import queries
 from prefcentre.preferences.acting import person_of
 from prefcentre.preferences.models import Leaving, LeavingReason
 from prefcentre.preferences.standing import row_id
-from prefcentre.suppression.rules import without_addresses
+from prefcentre.suppression.service import without_addresses
 from prefcentre.tokens import LinkToken
 
 LONGEST_REASON = 500

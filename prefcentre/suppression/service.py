@@ -49,6 +49,7 @@ __all__ = [
     "suppress",
     "suppress_many",
     "topic_scope",
+    "without_addresses",
 ]
 
 VersionedKey = tuple[str, bytes]
@@ -59,6 +60,7 @@ _CHUNK = 1_000
 
 scopes_that_forbid = rules.scopes_that_forbid
 topic_scope = rules.topic_scope
+without_addresses = rules.without_addresses
 
 
 @dataclass(frozen=True, slots=True)
