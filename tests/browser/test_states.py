@@ -3,10 +3,12 @@
 from collections.abc import Callable
 
 import pytest
+import sqlalchemy as sa
 from playwright.sync_api import expect
 
 from prefcentre.languages import LANGUAGES
-from prefcentre.tokens import TokenKind
+from prefcentre.signups.models import Confirmation
+from prefcentre.tokens import LinkToken, TokenKind, issued_on
 from tests.browser.conftest import complaints, is_too_wide
 from tests.browser.stage import Act, Stage
 
@@ -152,7 +154,62 @@ def contact_sent(stage: Stage) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("Your message is here")
 
 
+def subscribe_mistaken(stage: Stage) -> None:
+    stage.page.goto(f"{stage.site}/subscribe")
+    stage.press("Sign up")
+    expect(stage.page.get_by_role("alert")).to_be_focused()
+
+
+def subscribed(stage: Stage) -> None:
+    page = stage.page
+    page.goto(f"{stage.site}/subscribe")
+    page.get_by_label("Email: Events").check()
+    page.get_by_label("Email address").fill("zoe@example.org")
+    stage.press("Sign up")
+    expect(page.get_by_role("status")).to_be_focused()
+
+
+def confirmation(stage: Stage) -> str:
+    """The address of the page that the confirmation mail leads to."""
+    with stage.context.db.reading() as session:
+        number = session.execute(sa.select(sa.func.max(Confirmation.id))).scalar_one()
+    now = stage.context.clock.now()
+    token = issued_on(LinkToken(TokenKind.CONFIRM, number), now)
+    return stage.here(stage.context.links.page(token))
+
+
+def confirm(stage: Stage) -> None:
+    subscribed(stage)
+    stage.page.goto(confirmation(stage))
+
+
+def confirmed(stage: Stage) -> None:
+    confirm(stage)
+    stage.press("Yes, send me this")
+    expect(stage.page.get_by_role("heading", level=1)).to_have_text("Confirmed")
+
+
+def confirmed_twice(stage: Stage) -> None:
+    confirmed(stage)
+    stage.page.goto(confirmation(stage))
+    expect(stage.page.get_by_role("heading", level=1)).to_have_text("Already done")
+
+
+def confirmed_late(stage: Stage) -> None:
+    subscribed(stage)
+    stage.context.clock.advance(days=30)  # type: ignore[attr-defined]
+    stage.page.goto(confirmation(stage))
+    expect(stage.page.get_by_role("heading", level=1)).to_have_text("This link has expired")
+
+
 STATES: dict[str, Act] = {
+    "subscribe": go("/subscribe"),
+    "subscribe-mistaken": subscribe_mistaken,
+    "subscribed": subscribed,
+    "confirm": confirm,
+    "confirmed": confirmed,
+    "confirmed-twice": confirmed_twice,
+    "confirmed-late": confirmed_late,
     "expired-link": expired,
     "expired-but-sent": expired_but_sent,
     "address-mistaken": bad_address,

@@ -5,6 +5,7 @@ from playwright.sync_api import expect
 
 from prefcentre.tokens import TokenKind
 from tests.browser.stage import Stage
+from tests.browser.test_states import confirmation
 
 pytestmark = [
     pytest.mark.xdist_group("browser"),
@@ -83,3 +84,16 @@ def test_a_question_is_asked(walker: Stage) -> None:
     page.keyboard.type("No calls, please.")
     walker.press_key("Send")
     expect(page.get_by_role("status")).to_be_focused()
+
+
+def test_somebody_signs_up_and_confirms(walker: Stage) -> None:
+    page = walker.page
+    page.goto(f"{walker.site}/subscribe")
+    walker.press_key("Email: Events", "Space")
+    walker.tab_to("email")
+    page.keyboard.type("zoe@example.org")
+    walker.press_key("Sign up")
+    expect(page.get_by_role("status")).to_be_focused()
+    page.goto(confirmation(walker))
+    walker.press_key("Yes, send me this")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Confirmed")
