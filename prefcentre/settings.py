@@ -298,7 +298,9 @@ class Settings(BaseSettings):
     @property
     def service_sender_address(self) -> str:
         """What service mails come from."""
-        host = urlsplit(self.public_url).hostname or "localhost"
+        host = urlsplit(self.public_url).hostname or ""
+        # Mail can't come from a bare number; on this machine alone any name will do.
+        host = "localhost.localdomain" if is_loopback(host) or not host else host
         return self.service_sender or self.brand.contact_email or f"no-reply@{host}"
 
     @property

@@ -8,7 +8,6 @@ import re
 
 import structlog
 
-from prefcentre import addresses
 from prefcentre.context import Context
 from prefcentre.delivery.transports.single import hand_over
 from prefcentre.dkim.service import Signers
@@ -50,9 +49,8 @@ def _post(context: Context, mail: QueuedMail) -> int | None:
 
 def _message(context: Context, composed: Composed) -> Message:
     data = _LINE_WITH_A_DOT.sub(b"..", composed.data)
-    signer = Signers(context.settings, context.clock).signer_for(
-        addresses.parse(composed.sender).domain
-    )
+    domain = composed.sender.rpartition("@")[2]
+    signer = Signers(context.settings, context.clock).signer_for(domain)
     return Message(
         composed.sender,
         composed.recipient,

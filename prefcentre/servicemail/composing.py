@@ -68,10 +68,10 @@ def compose(
     # No machine may answer, and no list software may take it for a list's (RFC 3834, R19).
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Auto-Response-Suppress"] = "All"
-    mail["Content-Language"] = spoken
     mail.set_content(_text(words, settings), cte="quoted-printable")
     mail.add_alternative(_page(words, settings, spoken), subtype="html", cte="quoted-printable")
     mail.set_boundary(f"=_{number}")
+    mail["Content-Language"] = spoken
     return Composed(mail.as_bytes(), sender, to.envelope, message_id)
 
 
