@@ -60,7 +60,7 @@ def test_the_style_sheet_is_kept_and_its_address_names_its_content(client: Flask
     assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
     assert answer.content_type == "text/css; charset=utf-8"
     assert "--accent" in answer.text
-    assert len(answer.data) < 12 * 1024
+    assert len(answer.data) < 16 * 1024
 
 
 def test_without_https_nothing_is_promised_about_it(context: Context) -> None:
