@@ -10,8 +10,7 @@ from sqlmodel import Session
 from prefcentre import addresses
 from prefcentre.addresses import Address
 from prefcentre.consent import service as consents
-from prefcentre.consent.models import Channel, ConsentAction, ConsentState
-from prefcentre.consent.service import Act
+from prefcentre.consent.service import Act, Channel, ConsentAction, ConsentState
 from prefcentre.context import Context
 from prefcentre.db import lock_keys, lock_name
 from prefcentre.errors import InvalidInput
