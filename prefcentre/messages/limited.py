@@ -56,7 +56,7 @@ def try_out(
 
 
 def _ask(settings: Settings, slug: str, order: dict[str, Any]) -> dict[str, Any]:
-    order |= {"brand": settings.brand.model_dump(), "public_url": settings.public_url}
+    order |= {"brand": settings.brand.model_dump(mode="json"), "public_url": settings.public_url}
     # Nothing of our environment is passed on, so that a template that breaks out finds nothing there.
     command = [sys.executable, "-I", "-X", "utf8", "-m", __name__]
     try:
