@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from prefcentre.addresses import Address
-from prefcentre.consent.service import Channel
+from prefcentre.consent.models import Channel
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 CONFIRM_WITHIN = timedelta(days=7)
