@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlmodel import col
 
 from prefcentre.consent import service as consents
 from prefcentre.consent.service import Channel, ConsentState
@@ -39,7 +40,7 @@ def sign_up(context: Context, email: str = ZOE, *places: Any, **more: Any) -> No
 def newest(context: Context) -> Confirmation:
     with context.db.reading() as session:
         return session.scalars(
-            sa.select(Confirmation).order_by(sa.desc(Confirmation.id))  # type: ignore[arg-type]
+            sa.select(Confirmation).order_by(col(Confirmation.id).desc())
         ).first() or pytest.fail("nothing was asked")
 
 
