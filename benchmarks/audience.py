@@ -41,9 +41,10 @@ FILL = (
     (
         "one",
         """
-        INSERT INTO topic (id, key, name, description, channels, lawful_basis, double_opt_in, list_label, position,
-          created_at)
-        SELECT i, 'product-news', 'Product news', '', '["email"]', 'consent', true, 'news', 0, :since FROM numbers
+        INSERT INTO topic (id, key, name, description, texts, channels, lawful_basis, double_opt_in, list_label,
+          position, created_at)
+        SELECT i, 'product-news', 'Product news', '', '{}', '["email"]', 'consent', true, 'news', 0, :since
+        FROM numbers
         """,
     ),
     (
