@@ -1,5 +1,7 @@
 """The mails that pages ask for: a fresh link, and the question at a new address whether it is the person's."""
 
+from datetime import timedelta
+
 from sqlmodel import Session
 
 from prefcentre import addresses
@@ -13,6 +15,8 @@ from prefcentre.signups import service as signups
 from prefcentre.signups.service import ConfirmationKind
 from prefcentre.tokens import LinkToken
 from prefcentre.web.languages import language
+
+_MOVE_WITHIN = timedelta(hours=72)
 
 
 def links_to_address(context: Context, address: Address, ip: str | None) -> None:
@@ -41,6 +45,7 @@ def ask_to_move(context: Context, token: LinkToken, address: Address, ip: str | 
             kind=ConfirmationKind.ADDRESS_CHANGE,
             subscriber_id=person.id or 0,
             payload={"email": address.typed},
+            within=_MOVE_WITHIN,
         )
         servicemail.enqueue(
             session,
