@@ -1,6 +1,7 @@
 """Every public page in every state, on a phone and a desk, in light and dark, in each language, and mirrored."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import pytest
 import sqlalchemy as sa
@@ -244,17 +245,25 @@ STATES: dict[str, Act] = {
 }
 
 
+@pytest.mark.parametrize(
+    "looks",
+    [
+        pytest.param([(PHONE, "light"), (DESK, "dark")], id="crosswise"),
+        pytest.param([(PHONE, "dark"), (DESK, "light")], id="the rest", marks=pytest.mark.full),
+    ],
+)
 @pytest.mark.parametrize("name", STATES)
-def test_a_page_is_for_everybody_whole_and_light(stage: Stage, name: str) -> None:
+def test_a_page_is_for_everybody_whole_and_light(
+    stage: Stage, name: str, looks: list[tuple[int, Literal["light", "dark"]]]
+) -> None:
     STATES[name](stage)
     page = stage.page
-    for width in (PHONE, DESK):
+    for width, colours in looks:
         page.set_viewport_size({"width": width, "height": 900})
-        for colours in ("light", "dark"):
-            page.emulate_media(color_scheme=colours)
-            assert complaints(page) == [], (name, width, colours)
-            assert not is_too_wide(page), (name, width)
-            stage.picture(f"{name}-{width}-{colours}")
+        page.emulate_media(color_scheme=colours)
+        assert complaints(page) == [], (name, width, colours)
+        assert not is_too_wide(page), (name, width)
+        stage.picture(f"{name}-{width}-{colours}")
     page.set_viewport_size({"width": 320, "height": 640})
     assert not is_too_wide(page), name
     assert stage.strangers() == []
