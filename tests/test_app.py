@@ -132,6 +132,8 @@ def senders(pid: int) -> list[int]:
 def test_run_keeps_as_many_senders_as_asked_for(several: Installation) -> None:
     process = several.serve()
     assert len(senders(process.pid)) == 2
+    # One that has not begun has nothing to say when it ends.
+    eventually(lambda: several.said().count('"worker_started"') == 2)
     family = all_below(process.pid)
     assert several.stop(process) == 0
     assert all(map(is_gone, family))
