@@ -191,6 +191,11 @@ def read_only_when_told() -> None:
     def engine(*arguments: Any) -> sa.Engine:
         found = make(*arguments)
 
+        # A connection that was forbidden to write can't even begin, so it has to be allowed again before.
+        @sa.event.listens_for(found, "checkout")
+        def _checkout(connection: Any, *_: object) -> None:
+            connection.execute(f"PRAGMA query_only = {int(mark.exists())}")
+
         @sa.event.listens_for(found, "begin")
         def _begin(connection: sa.Connection) -> None:
             connection.exec_driver_sql(f"PRAGMA query_only = {int(mark.exists())}")
