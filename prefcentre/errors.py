@@ -4,7 +4,8 @@
     ├── SettingsError          the configuration can't be used
     ├── NotFound               the thing that was named does not exist
     ├── Refused                the rules say no
-    │   └── WrongState         not in this state
+    │   ├── WrongState         not in this state
+    │   └── ChangedMeanwhile   somebody else was quicker
     ├── InvalidInput           a value that came from outside can't be used
     │   ├── InvalidAddress     not an e-mail address
     │   ├── InvalidToken       a link that we did not make, or that was damaged
@@ -39,6 +40,10 @@ class WrongState(Refused):
     """This can't be done in the present state."""
 
 
+class ChangedMeanwhile(Refused):
+    """Somebody else has changed this since it was opened; nothing of either was lost."""
+
+
 class InvalidInput(PrefcentreError):
     """A value can't be used."""
 
@@ -54,7 +59,8 @@ class InvalidToken(InvalidInput):
 class ContentError(InvalidInput):
     """A campaign or a template has a mistake.
 
-    ``file`` and ``line`` say where (either may be unknown), ``variable`` the name that is at fault, if one is.
+    ``file`` and ``line`` say where (either may be unknown), ``variable`` the name that is at fault, if one is, and
+    ``field`` the entry of the campaign's own file.
     """
 
     def __init__(
@@ -64,8 +70,9 @@ class ContentError(InvalidInput):
         file: str | None = None,
         line: int | None = None,
         variable: str | None = None,
+        field: str | None = None,
     ) -> None:
-        self.file, self.line, self.variable = file, line, variable
+        self.file, self.line, self.variable, self.field = file, line, variable, field
         where = file + (f", line {line}" if line else "") + ": " if file else ""
         super().__init__(where + message)
 

@@ -3,6 +3,7 @@
 This is a file of its own because it reads folders; the database knows nothing of it.
 """
 
+import hashlib
 import json
 import math
 import re
@@ -11,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from email.utils import getaddresses
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -19,6 +19,7 @@ import prefcentre
 from prefcentre import addresses
 from prefcentre.accounts import SLOWEST_PER_SECOND
 from prefcentre.campaigns import rules
+from prefcentre.campaigns.models import BodyFormat
 from prefcentre.errors import ContentError, InvalidAddress, InvalidInput, NotFound
 from prefcentre.settings import Settings
 from prefcentre.throttles import service as throttles
@@ -26,14 +27,6 @@ from prefcentre.throttles import service as throttles
 MAX_FILE_BYTES = 512 * 1024
 _TOML_LINE = re.compile(r"at line (\d+)")
 _Read = TypeVar("_Read")
-
-
-class BodyFormat(StrEnum):
-    """What a body is written in."""
-
-    MARKDOWN = "md"  # Plain words; the frame does the rest.
-    MJML = "mjml"  # Sections, columns and buttons.
-    HTML = "html"  # Finished markup, for the frame's slot.
 
 
 @dataclass(frozen=True)
@@ -45,6 +38,27 @@ class Frame:
     body_format: BodyFormat
     text: str
     subject: str | None = None
+
+
+@dataclass(frozen=True)
+class Texts:
+    """A campaign as it was written: the texts of its files, not looked into yet."""
+
+    toml: str
+    body: str
+    body_format: BodyFormat
+    text: str | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for the same texts."""
+        return hashlib.sha256(canonical(asdict(self))).hexdigest()
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The texts by the names of their files."""
+        found = {"campaign.toml": self.toml, f"body.{self.body_format.value}": self.body}
+        return found if self.text is None else found | {"body.txt": self.text}
 
 
 @dataclass(frozen=True)
@@ -117,24 +131,64 @@ def campaign_slugs(settings: Settings) -> list[str]:
     return sorted(set(_folders(campaign_dirs(settings), "campaign.toml")))
 
 
+def own_slugs(settings: Settings) -> list[str]:
+    """Every campaign in the operator's own folder; the shipped examples are not among them."""
+    return sorted(_folders((settings.campaigns_dir,), "campaign.toml"))
+
+
+def frame_names(settings: Settings) -> list[str]:
+    """Every template there is."""
+    return sorted(set(_folders(template_dirs(settings), "template.toml")))
+
+
+def has_files(settings: Settings, slug: str) -> bool:
+    """Whether there are files of this campaign, the shipped examples included."""
+    return _find(campaign_dirs(settings), slug, "campaign.toml") is not None
+
+
 def read_source(settings: Settings, slug: str) -> CampaignSource:
     """The campaign of this name from its files.
 
     Raises NotFound, which lists what there is, and ContentError with file and line.
     """
-    folder = _find(campaign_dirs(settings), slug, "campaign.toml")
+    return source_of(settings, slug, read_texts(settings, slug))
+
+
+def read_texts(settings: Settings, slug: str, *, own: bool = False) -> Texts:
+    """The texts of a campaign's files; with ``own`` from the operator's folder only. Raises as ``read_source``."""
+    dirs = (settings.campaigns_dir,) if own else campaign_dirs(settings)
+    folder = _find(dirs, slug, "campaign.toml")
     if folder is None:
         known = ", ".join(campaign_slugs(settings)) or "none yet"
         raise NotFound(
             f"There is no campaign “{slug}” (looked for campaigns/{slug}/campaign.toml). There are: {known}."
         )
     label = f"campaigns/{slug}"
-    text = _read(folder / "campaign.toml", f"{label}/campaign.toml")
-    table = _Table(_parse(text, f"{label}/campaign.toml"), text, f"{label}/campaign.toml")
     body, body_format = _read_body(folder, label)
-    source = _source_from(
-        slug, table, body, body_format, _read_optional(folder / "body.txt", label), settings
-    )
+    toml = _read(folder / "campaign.toml", f"{label}/campaign.toml")
+    return Texts(toml, body, body_format, _read_optional(folder / "body.txt", label))
+
+
+def write_texts(settings: Settings, slug: str, texts: Texts) -> None:
+    """Write a campaign's files into the operator's folder, each whole or not at all."""
+    if not rules.is_slug(slug):
+        raise InvalidInput(f"“{slug}” can't name a folder.")
+    folder = settings.campaigns_dir / slug
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.files.items():
+        fresh = folder / f".{name}.new"
+        fresh.write_text(text, encoding="utf-8", newline="\n")
+        fresh.replace(folder / name)
+    # A body in another form, or a text part that is not wanted any more, would count as well.
+    for name in {"body.txt", *(f"body.{form.value}" for form in BodyFormat)} - set(texts.files):
+        (folder / name).unlink(missing_ok=True)
+
+
+def source_of(settings: Settings, slug: str, texts: Texts) -> CampaignSource:
+    """What the texts say, checked for form. Raises ContentError with file, line and field."""
+    file = f"campaigns/{slug}/campaign.toml"
+    table = _Table(_parse(texts.toml, file), texts.toml, file)
+    source = _source_from(slug, table, texts.body, texts.body_format, texts.text, settings)
     table.refuse_rest()
     return source
 
@@ -320,7 +374,8 @@ class _Table:
         raise self.error(key, message)
 
     def error(self, key: str, message: str) -> ContentError:
-        return ContentError(message, file=self._file, line=self._line_of(key))
+        field = f"{self._prefix}{key}"
+        return ContentError(message, file=self._file, line=self._line_of(key), field=field)
 
     def _take(self, key: str, default: Any) -> Any:
         self._known.append(key)

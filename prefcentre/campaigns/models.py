@@ -23,6 +23,14 @@ class CampaignState(StrEnum):
     CANCELLED = "cancelled"  # Ended by a person; the rest was not sent.
 
 
+class BodyFormat(StrEnum):
+    """What a body is written in."""
+
+    MARKDOWN = "md"  # Plain words; the frame does the rest.
+    MJML = "mjml"  # Sections, columns and buttons.
+    HTML = "html"  # Finished markup, for the frame's slot.
+
+
 class Campaign(SQLModel, table=True):
     """Content, audience and schedule under one slug; sent once."""
 
@@ -30,6 +38,8 @@ class Campaign(SQLModel, table=True):
 
     id: int | None = Field(default=None, primary_key=True)
     slug: str = Field(max_length=64, unique=True)
+    # What staff call it; kept here so that lists need not read what it says.
+    name: str = ""
     topic_id: int = Field(foreign_key="topic.id")
     state: CampaignState = Field(
         default=CampaignState.DRAFT, sa_type=enum_type(CampaignState), index=True
@@ -59,6 +69,40 @@ class CampaignContent(SQLModel, table=True):
     source: dict[str, Any] = Field(default_factory=dict, sa_type=json_type(), nullable=False)
     compiled: dict[str, Any] = Field(default_factory=dict, sa_type=json_type(), nullable=False)
     created_at: datetime
+
+
+class CampaignDraft(SQLModel, table=True):
+    """What a campaign says while it is being written: the texts of its files, which need not make a mail yet."""
+
+    __tablename__ = "campaign_draft"
+
+    campaign_id: int = Field(
+        primary_key=True,
+        foreign_key="campaign.id",
+        ondelete="CASCADE",
+        sa_column_kwargs={"autoincrement": False},
+    )
+    toml: str
+    body: str = ""
+    body_format: BodyFormat = Field(sa_type=enum_type(BodyFormat))
+    text: str | None = None
+    # Two people who write at the same time are told apart by it.
+    revision: int = 1
+    # The fingerprint of the texts when files and draft were last the same.
+    synced: str | None = Field(default=None, max_length=64)
+    updated_at: datetime
+    updated_by: str = ""
+
+
+class Snippet(SQLModel, table=True):
+    """A piece of text that staff put into campaigns again and again."""
+
+    __tablename__ = "snippet"
+
+    name: str = Field(primary_key=True, max_length=64)
+    body: str
+    updated_at: datetime
+    updated_by: str = ""
 
 
 class CampaignLink(SQLModel, table=True):

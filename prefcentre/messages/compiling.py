@@ -124,8 +124,12 @@ def _check_files(work: _Work) -> None:
         work.warnings.append(
             f"The template “{source.frame.name}” shows no preheader; its first line is the preview."
         )
-    for text, file in ((source.subject, source.toml_file), (source.preheader, source.toml_file)):
-        sandbox.parse(work.plain, text, file)
+    for field, text in (("subject", source.subject), ("preheader", source.preheader)):
+        try:
+            sandbox.parse(work.plain, text, source.toml_file)
+        except ContentError as error:
+            error.field = field
+            raise
     if source.text is not None:
         sandbox.parse(work.plain, source.text, f"campaigns/{source.slug}/body.txt")
     text_file = f"templates/emails/{source.frame.name}/body.txt"

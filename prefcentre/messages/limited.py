@@ -133,6 +133,7 @@ def _parts(error: ContentError) -> dict[str, Any]:
         "file": error.file,
         "line": error.line,
         "variable": error.variable,
+        "field": error.field,
     }
 
 

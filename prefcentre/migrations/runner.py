@@ -16,14 +16,17 @@ from sqlmodel.sql.sqltypes import AutoString, UTCDateTime
 from prefcentre import failpoints
 from prefcentre.audit import models as _audit
 from prefcentre.campaigns import models as _campaigns
+from prefcentre.checks import models as _checks
 from prefcentre.consent import models as _consent
 from prefcentre.contact import models as _contact
 from prefcentre.db import Database, told_plainly
 from prefcentre.delivery import models as _delivery
 from prefcentre.exports import models as _exports
 from prefcentre.failpoints import Failpoint
+from prefcentre.media import models as _media
 from prefcentre.migrations.current import VERSION_TABLES, engines
 from prefcentre.preferences import models as _preferences
+from prefcentre.reporting import models as _reporting
 from prefcentre.servicemail import models as _servicemail
 from prefcentre.signups import models as _signups
 from prefcentre.subscribers import models as _subscribers
@@ -35,10 +38,12 @@ from prefcentre.tracking.models import TRACKING_METADATA
 _MODULES = (
     _audit,
     _campaigns,
+    _checks,
     _consent,
     _contact,
     _delivery,
     _exports,
+    _media,
     _preferences,
     _servicemail,
     _signups,

@@ -259,6 +259,7 @@ def upgrade() -> None:
         "campaign",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("slug", sa.String(length=64), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
         sa.Column("topic_id", sa.Integer(), nullable=False),
         sa.Column(
             "state",
@@ -506,6 +507,109 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("campaign_id", "version", name=op.f("pk_campaign_content")),
     )
     op.create_table(
+        "campaign_draft",
+        sa.Column("campaign_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("toml", sa.String(), nullable=False),
+        sa.Column("body", sa.String(), nullable=False),
+        sa.Column(
+            "body_format",
+            sa.Enum(
+                "md",
+                "mjml",
+                "html",
+                native_enum=False,
+                length=32,
+                create_constraint=True,
+                name="body_format",
+            ),
+            nullable=False,
+        ),
+        sa.Column("text", sa.String(), nullable=True),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("synced", sa.String(length=64), nullable=True),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_by", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["campaign_id"],
+            ["campaign.id"],
+            name=op.f("fk_campaign_draft_campaign_id_campaign"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("campaign_id", name=op.f("pk_campaign_draft")),
+    )
+    op.create_table(
+        "campaign_check",
+        sa.Column("campaign_id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("fingerprint", sa.String(length=64), nullable=False),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "running",
+                "done",
+                "failed",
+                native_enum=False,
+                length=32,
+                create_constraint=True,
+                name="check_state",
+            ),
+            nullable=False,
+        ),
+        sa.Column("total", sa.Integer(), nullable=False),
+        sa.Column("done", sa.Integer(), nullable=False),
+        sa.Column("found", JSON, nullable=False),
+        sa.Column("began_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("beat_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("run", sa.String(length=32), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["campaign_id"],
+            ["campaign.id"],
+            name=op.f("fk_campaign_check_campaign_id_campaign"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("campaign_id", name=op.f("pk_campaign_check")),
+    )
+    op.create_table(
+        "snippet",
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("body", sa.String(), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_by", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_snippet")),
+    )
+    op.create_table(
+        "media",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=40), nullable=False),
+        sa.Column("title", sa.String(), nullable=False),
+        sa.Column("alt", sa.String(), nullable=False),
+        sa.Column(
+            "kind",
+            sa.Enum(
+                "png",
+                "jpeg",
+                "gif",
+                "webp",
+                native_enum=False,
+                length=32,
+                create_constraint=True,
+                name="picture_kind",
+            ),
+            nullable=False,
+        ),
+        sa.Column("width", sa.Integer(), nullable=False),
+        sa.Column("height", sa.Integer(), nullable=False),
+        sa.Column("size", sa.Integer(), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("data", sa.LargeBinary(), nullable=False),
+        sa.Column("uploaded_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("uploaded_by", sa.String(), nullable=False),
+        sa.Column("hidden_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_media")),
+        sa.UniqueConstraint("name", name=op.f("uq_media_name")),
+        sa.UniqueConstraint("sha256", name=op.f("uq_media_sha256")),
+    )
+    op.create_table(
         "campaign_link",
         sa.Column("campaign_id", sa.Integer(), nullable=False),
         sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
@@ -636,6 +740,13 @@ def upgrade() -> None:
             postgresql_where=sa.text("state IN ('claimed', 'handing_off')"),
         )
         batch_op.create_index(
+            "ix_delivery_not_sent",
+            ["campaign_id", "state", "reason"],
+            unique=False,
+            sqlite_where=sa.text("state IN ('failed', 'unknown', 'expired', 'suppressed', 'skipped')"),
+            postgresql_where=sa.text("state IN ('failed', 'unknown', 'expired', 'suppressed', 'skipped')"),
+        )
+        batch_op.create_index(
             "ix_delivery_pending",
             ["campaign_id", "id"],
             unique=False,
@@ -686,6 +797,106 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("campaign_id", "reason", name=op.f("pk_left_out")),
+    )
+
+    op.create_table(
+        "left_out_people",
+        sa.Column("campaign_id", sa.Integer(), nullable=False),
+        sa.Column(
+            "reason",
+            sa.Enum(
+                "legal",
+                "erased",
+                "objection",
+                "complaint",
+                "trap",
+                "hard_bounce",
+                "stop_all",
+                "register",
+                "domain",
+                "deceased",
+                "manual",
+                "topic",
+                "soft_bounce",
+                "role",
+                "restricted",
+                "no_consent",
+                "paused",
+                "frequency",
+                "address_changed",
+                "template",
+                "bad_address",
+                native_enum=False,
+                length=32,
+                create_constraint=True,
+                name="reason",
+            ),
+            nullable=False,
+        ),
+        sa.Column("after", sa.BigInteger(), nullable=False),
+        sa.Column("people", sa.Integer(), nullable=False),
+        sa.Column("subscriber_ids", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["campaign_id"],
+            ["campaign.id"],
+            name=op.f("fk_left_out_people_campaign_id_campaign"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint(
+            "campaign_id", "reason", "after", name=op.f("pk_left_out_people")
+        ),
+    )
+
+    op.create_table(
+        "campaign_figures",
+        sa.Column("campaign_id", sa.Integer(), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("took_ms", sa.Integer(), nullable=False),
+        sa.Column("figures", JSON, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["campaign_id"],
+            ["campaign.id"],
+            name=op.f("fk_campaign_figures_campaign_id_campaign"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("campaign_id", name=op.f("pk_campaign_figures")),
+    )
+
+    op.create_table(
+        "subscriber_day",
+        sa.Column("topic_id", sa.Integer(), nullable=False),
+        sa.Column(
+            "channel",
+            sa.Enum(
+                "email",
+                "sms",
+                "phone",
+                "post",
+                "online",
+                native_enum=False,
+                length=32,
+                create_constraint=True,
+                name="channel",
+            ),
+            nullable=False,
+        ),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("began", sa.Integer(), nullable=False),
+        sa.Column("ended", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["topic_id"],
+            ["topic.id"],
+            name=op.f("fk_subscriber_day_topic_id_topic"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("topic_id", "channel", "day", name=op.f("pk_subscriber_day")),
+    )
+
+    op.create_table(
+        "read_mark",
+        sa.Column("name", sa.String(length=32), nullable=False),
+        sa.Column("seq", BIG_ID, nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_read_mark")),
     )
 
     op.create_table(
@@ -894,9 +1105,18 @@ def downgrade() -> None:
     op.drop_table("export_run")
     op.drop_table("contact_request")
     op.drop_table("audit_event")
+    op.drop_table("read_mark")
+    op.drop_table("subscriber_day")
+    op.drop_table("campaign_figures")
+    op.drop_table("left_out_people")
     op.drop_table("left_out")
     with op.batch_alter_table("delivery", schema=None) as batch_op:
         batch_op.drop_index("ix_delivery_subscriber_id_at")
+        batch_op.drop_index(
+            "ix_delivery_not_sent",
+            sqlite_where=sa.text("state IN ('failed', 'unknown', 'expired', 'suppressed', 'skipped')"),
+            postgresql_where=sa.text("state IN ('failed', 'unknown', 'expired', 'suppressed', 'skipped')"),
+        )
         batch_op.drop_index(
             "ix_delivery_pending",
             sqlite_where=sa.text("state = 'pending'"),
@@ -929,6 +1149,10 @@ def downgrade() -> None:
 
     op.drop_table("consent_event")
     op.drop_table("campaign_link")
+    op.drop_table("media")
+    op.drop_table("snippet")
+    op.drop_table("campaign_check")
+    op.drop_table("campaign_draft")
     op.drop_table("campaign_content")
     op.drop_table("undo_token")
     with op.batch_alter_table("subscriber_key", schema=None) as batch_op:
