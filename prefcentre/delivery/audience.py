@@ -53,6 +53,7 @@ class Part:
     after: int
     up_to: int
     left_out: Mapping[Reason, int]
+    left_out_ids: Mapping[Reason, str]
     recipients: int
     recipient_ids: str
 
@@ -117,11 +118,14 @@ def write_part(session: Session, context: Context, campaign_id: int, part: Part 
 def _judge(session: Session, question: Question, after: int, up_to: int) -> Part:
     told = audience_queries.tell(session, question, sendable(), after, up_to)
     left_out: Counter[Reason] = Counter()
-    for code, people in told.refused.items():
+    ids: dict[Reason, list[str]] = {}
+    for code, (people, found) in told.refused.items():
         decision = rules.decide(code)
         if isinstance(decision, rules.Skip):
             left_out[decision.reason] += people
-    return Part(after, up_to, left_out, told.sendable, told.sendable_ids)
+            ids.setdefault(decision.reason, []).append(found)
+    joined = {reason: ",".join(found) for reason, found in ids.items()}
+    return Part(after, up_to, left_out, joined, told.sendable, told.sendable_ids)
 
 
 def _write(session: Session, question: Question, part: Part) -> None:
@@ -134,6 +138,7 @@ def _write(session: Session, question: Question, part: Part) -> None:
         # Since they were judged, these lost their address, or got one that another recipient had.
         left_out[Reason.ADDRESS_CHANGED] += part.recipients - written
     audience_queries.add_left_out(session, campaign_id, left_out)
+    audience_queries.add_left_out_people(session, campaign_id, part.after, part.left_out_ids)
     failpoints.reach(Failpoint.AUDIENCE_CHUNK)
 
 

@@ -15,7 +15,7 @@ from sqlmodel import Session, col
 from prefcentre.db import is_sqlite
 from prefcentre.delivery import facts
 from prefcentre.delivery.facts import Question
-from prefcentre.delivery.models import Delivery, DeliveryState, LeftOut
+from prefcentre.delivery.models import Delivery, DeliveryState, LeftOut, LeftOutPeople
 from prefcentre.lookup import LookupKind
 from prefcentre.reasons import Reason
 from prefcentre.subscribers.models import Subscriber
@@ -41,9 +41,9 @@ def newest_subscriber_id(session: Session) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What the facts of some people come to: how many share each refused number, and who may be sent to."""
+    """What the facts of some people come to: who share each refused number, and who may be sent to."""
 
-    refused: Mapping[int, int]
+    refused: Mapping[int, tuple[int, str]]
     sendable: int
     sendable_ids: str
 
@@ -51,14 +51,14 @@ class Told:
 def tell(
     session: Session, question: Question, sendable: Sequence[int], after: int, up_to: int
 ) -> Told:
-    """Gather the facts of everybody among ids in (after, up_to]; the ids of the sendable ones as text, with commas.
+    """Gather the facts of everybody among ids in (after, up_to]; their ids as text, with commas.
 
     They come as one value because each row that SQLite returns costs a turn at Python's lock, and as text because
     they only go back to the database.
     """
     values = question.values(q_after=after, q_up_to=up_to, b_sendable=list(sendable))
     rows = session.execute(_tell(), values).all()
-    refused = {code: people for code, people, _ in rows if code is not None}
+    refused = {code: (people, ids) for code, people, ids in rows if code is not None}
     people, ids = next((people, ids) for code, people, ids in rows if code is None)
     return Told(refused, people, ids or "")
 
@@ -69,7 +69,7 @@ def _tell() -> sa.CompoundSelect[Any]:
     is_sendable = told.c.code.in_(sa.bindparam("b_sendable", expanding=True))
     ids = sa.func.aggregate_strings(sa.cast(told.c.subscriber_id, sa.String), ",")
     return sa.union_all(
-        sa.select(told.c.code, sa.func.count(), sa.null())
+        sa.select(told.c.code, sa.func.count(), ids)
         .where(~is_sendable)
         .group_by(told.c.code),
         sa.select(sa.null(), sa.func.count(), ids).where(is_sendable),
@@ -141,6 +141,24 @@ def add_left_out(session: Session, campaign_id: int, counts: Mapping[Reason, int
                 set_={"people": table.c.people + statement.excluded.people},
             )
         )
+
+
+def add_left_out_people(
+    session: Session, campaign_id: int, after: int, ids: Mapping[Reason, str]
+) -> None:
+    """Keep whom a part leaves out, so that each count leads to its people."""
+    rows = [
+        {
+            "campaign_id": campaign_id,
+            "reason": reason,
+            "after": after,
+            "people": found.count(",") + 1,
+            "subscriber_ids": found,
+        }
+        for reason, found in ids.items()
+    ]
+    if rows:
+        session.execute(sa.insert(LeftOutPeople), rows)
 
 
 def left_out(session: Session, campaign_id: int) -> dict[Reason, int]:

@@ -26,6 +26,10 @@ class DeliveryState(StrEnum):
     EXPIRED = "expired"  # Deferred for too long (R61).
 
 
+NOT_SENT = "state IN ('failed', 'unknown', 'expired', 'suppressed', 'skipped')"
+"""Rows that have an outcome, and not the one that was hoped for; word for word as the index of them has it."""
+
+
 class Delivery(SQLModel, table=True):
     """One campaign to one subscriber. Unique by subscriber and by address, so nobody gets it twice (L1)."""
 
@@ -61,6 +65,15 @@ class Delivery(SQLModel, table=True):
             sqlite_where=sa.text("state = 'handing_off'"),
             postgresql_where=sa.text("state = 'handing_off'"),
         ),
+        # Reports count and list those who did not get it; they are few, and each enters once, at its end.
+        sa.Index(
+            "ix_delivery_not_sent",
+            "campaign_id",
+            "state",
+            "reason",
+            sqlite_where=sa.text(NOT_SENT),
+            postgresql_where=sa.text(NOT_SENT),
+        ),
         sa.Index("ix_delivery_subscriber_id_at", "subscriber_id", "at"),
         one_of("state", DeliveryState),
         one_of("reason", Reason),
@@ -94,6 +107,21 @@ class LeftOut(SQLModel, table=True):
     campaign_id: int = Field(primary_key=True, foreign_key="campaign.id", ondelete="CASCADE")
     reason: Reason = Field(primary_key=True, sa_type=enum_type(Reason))
     people: int
+
+
+class LeftOutPeople(SQLModel, table=True):
+    """Whom the audience leaves out, by reason: numbers of people as text, a row for each part that was judged.
+
+    A number of somebody who was erased since leads to nobody.
+    """
+
+    __tablename__ = "left_out_people"
+
+    campaign_id: int = Field(primary_key=True, foreign_key="campaign.id", ondelete="CASCADE")
+    reason: Reason = Field(primary_key=True, sa_type=enum_type(Reason))
+    after: int = Field(primary_key=True, sa_type=sa.BigInteger)
+    people: int
+    subscriber_ids: str
 
 
 class Worker(SQLModel, table=True):

@@ -45,6 +45,7 @@ _MODULES = (
     _exports,
     _media,
     _preferences,
+    _reporting,
     _servicemail,
     _signups,
     _subscribers,
