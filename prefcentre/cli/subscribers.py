@@ -123,6 +123,23 @@ def unrestrict(
     answer(as_json, {"email": email, "restricted": False}, "The restriction has ended.")
 
 
+@app.command()
+def why(
+    email: Annotated[str, typer.Argument(help="The person's e-mail address.")],
+    slug: Annotated[str, typer.Argument(help="The campaign.")],
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Say why a person would or wouldn't get a campaign, or did or didn't; answered by the gate's own judge."""
+    from prefcentre.delivery import service as delivery
+
+    with opened() as context, context.db.reading() as session:
+        found = delivery.why(session, context, _known(session, context, email), slug)
+        data = {"email": email, **found.as_json()}
+    lines = [found.sentence, *(f"  {one.reason}  {one.words}" for one in found.against)]
+    answer(as_json, data, "\n".join(lines))
+
+
 def _known(session: Session, context: Context, email: str) -> Subscriber:
     person = subscribers.find(session, context, email)
     if person is None:

@@ -4,7 +4,7 @@ A file of its own beside ``queries``: these run when a page is opened and never 
 """
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlmodel import Session, col
@@ -86,3 +86,34 @@ def last_mailed(session: Session, subscriber_id: int) -> datetime | None:
         .limit(1)
     )
     return session.execute(statement).scalars().first()
+
+
+def delivery_to(session: Session, campaign_id: int, subscriber_id: int) -> Delivery | None:
+    """The row of one person in one campaign's ledger."""
+    statement = sa.select(Delivery).where(
+        col(Delivery.campaign_id) == campaign_id, col(Delivery.subscriber_id) == subscriber_id
+    )
+    return session.execute(statement).scalars().first()
+
+
+def sent_to(session: Session, subscriber_id: int, limit: int) -> list[sa.Row[Any]]:
+    """What was meant for one person, the newest campaign first, with all that the ledger says of it."""
+    statement = (
+        sa.select(
+            col(Campaign.slug),
+            col(Campaign.name),
+            col(Campaign.state).label("campaign_state"),
+            col(Delivery.state),
+            col(Delivery.reason),
+            col(Delivery.at),
+            col(Delivery.attempts),
+            col(Delivery.not_before),
+            col(Delivery.smtp_code),
+            col(Delivery.smtp_text),
+        )
+        .join(Campaign, col(Campaign.id) == col(Delivery.campaign_id))
+        .where(col(Delivery.subscriber_id) == subscriber_id)
+        .order_by(col(Delivery.campaign_id).desc())
+        .limit(limit)
+    )
+    return list(session.execute(statement).all())

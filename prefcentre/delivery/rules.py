@@ -56,6 +56,12 @@ def may_send(facts: Facts) -> Send | Skip:
 
     Any deny wins, consent never outweighs one (R176), and of several the strongest is named (R178).
     """
+    found = against(facts)
+    return Skip(found[0]) if found else Send()
+
+
+def against(facts: Facts) -> list[Reason]:
+    """Everything that stands against a mail, strongest first; nothing means that it may go (R178)."""
     found = [
         reason
         for reason, applies in (
@@ -71,7 +77,7 @@ def may_send(facts: Facts) -> Send | Skip:
     ]
     if facts.suppression is not None:
         found.append(facts.suppression)
-    return Skip(min(found, key=lambda reason: reason.rank)) if found else Send()
+    return sorted(set(found), key=lambda reason: reason.rank)
 
 
 # SQL gathers the facts of a million people as one small number each, and this module alone knows what the numbers

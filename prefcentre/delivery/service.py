@@ -1,14 +1,16 @@
 """Use cases of the ledger: everything other packages may ask of delivery."""
 
 import time
+from typing import Any
 
 from sqlmodel import Session
 
 from prefcentre import failpoints
 from prefcentre.context import Context
-from prefcentre.delivery import queries
+from prefcentre.delivery import coming_queries, queries
 from prefcentre.delivery.audience import Part, Plan, judge_part, plan, write_part
 from prefcentre.delivery.coming import NextMail, next_mail
+from prefcentre.delivery.explaining import Against, Verdict, of_outcome
 from prefcentre.delivery.facts import Question, channel_facts
 from prefcentre.delivery.launch import Checked, cancel_rest, check, plan_campaign, start
 from prefcentre.delivery.ledger import live_workers, recover
@@ -27,11 +29,13 @@ from prefcentre.delivery.unknowns import (
     unknown_count,
     unknowns,
 )
+from prefcentre.delivery.why import Why, why
 from prefcentre.delivery.worker import Worker
 from prefcentre.failpoints import Failpoint
 from prefcentre.metrics.meters import OPT_OUT_LATE, OPT_OUT_WAIT
 
 __all__ = [
+    "Against",
     "Checked",
     "Decision",
     "Delivery",
@@ -47,6 +51,8 @@ __all__ = [
     "Skip",
     "Trial",
     "Unknown",
+    "Verdict",
+    "Why",
     "Worker",
     "cancel_rest",
     "channel_facts",
@@ -61,6 +67,7 @@ __all__ = [
     "judge_part",
     "live_workers",
     "next_mail",
+    "of_outcome",
     "plan",
     "plan_campaign",
     "post_waiting",
@@ -68,6 +75,7 @@ __all__ = [
     "recover",
     "report",
     "send_test",
+    "sent_to",
     "settle_unknowns",
     "start",
     "status",
@@ -75,6 +83,7 @@ __all__ = [
     "unknown_count",
     "unknowns",
     "wait_for_dots",
+    "why",
     "write_part",
 ]
 
@@ -88,6 +97,11 @@ def deliveries_of(
     return [
         (row.slug, row.state, row.reason) for row in queries.deliveries_of(session, subscriber_id)
     ]
+
+
+def sent_to(session: Session, subscriber_id: int, limit: int = 100) -> list[Any]:
+    """What was meant for a person with everything that the ledger says of it, the newest campaign first."""
+    return list(coming_queries.sent_to(session, subscriber_id, limit))
 
 
 def find(session: Session, campaign_id: int, delivery_id: int) -> Delivery | None:
