@@ -1,6 +1,7 @@
 """Everything that is asked of the campaign tables."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -10,9 +11,11 @@ from sqlmodel import Session, col, select
 from prefcentre.campaigns.models import (
     Campaign,
     CampaignContent,
+    CampaignDraft,
     CampaignLink,
     CampaignState,
     SenderDomain,
+    Snippet,
 )
 from prefcentre.consent.models import Topic
 
@@ -134,3 +137,136 @@ def topic_keys(session: Session) -> dict[str, int]:
 def sender_domain(session: Session, domain: str) -> SenderDomain | None:
     """What is known about a domain that stands in From."""
     return session.get(SenderDomain, domain)
+
+
+# --- Drafts and snippets ------------------------------------------------------------------------------------------
+
+
+def slugs(session: Session) -> list[str]:
+    """The names of all campaigns."""
+    return list(session.exec(select(Campaign.slug)))
+
+
+def draft(session: Session, slug: str) -> CampaignDraft | None:
+    """The draft of this campaign, as it is in the database now."""
+    wanted = (
+        select(CampaignDraft)
+        .join(Campaign, col(Campaign.id) == col(CampaignDraft.campaign_id))
+        .where(Campaign.slug == slug)
+        .execution_options(populate_existing=True)
+    )
+    return session.exec(wanted).first()
+
+
+def write_draft(
+    session: Session, campaign_id: int, revision: int, columns: Mapping[str, Any]
+) -> bool:
+    """Compare and set; whether this was the newest revision."""
+    changed = session.execute(
+        sa.update(CampaignDraft)
+        .where(
+            col(CampaignDraft.campaign_id) == campaign_id, col(CampaignDraft.revision) == revision
+        )
+        .values(revision=revision + 1, **columns)
+        .execution_options(synchronize_session=False)
+    )
+    return bool(changed.rowcount)  # type: ignore[attr-defined]
+
+
+def snippets(session: Session) -> list[Snippet]:
+    """Every snippet, by name."""
+    return list(session.exec(select(Snippet).order_by(col(Snippet.name))))
+
+
+def snippet(session: Session, name: str) -> Snippet | None:
+    """The snippet of this name."""
+    return session.get(Snippet, name)
+
+
+# --- Lists --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which campaigns a list shows; empty means all."""
+
+    states: tuple[CampaignState, ...] = ()
+    topic_id: int | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A line of a list of campaigns."""
+
+    campaign: Campaign
+    topic: str
+    has_draft: bool
+
+
+_ORDERS: dict[str, Any] = {
+    "name": sa.func.lower(col(Campaign.name)),
+    "state": col(Campaign.state),
+    "topic": col(Topic.name),
+    "time": sa.func.coalesce(col(Campaign.started_at), col(Campaign.start_at)),
+    "people": col(Campaign.audience),
+    "created": col(Campaign.id),
+}
+ORDERS = tuple(_ORDERS)
+
+
+def listed(
+    session: Session, wanted: Wanted, order: str, *, descending: bool, limit: int, offset: int
+) -> list[Listed]:
+    """One page of a list; campaigns without a value in the column that is sorted by come last."""
+    column = _ORDERS[order]
+    rows = session.execute(
+        sa.select(Campaign, col(Topic.name), col(CampaignDraft.campaign_id).is_not(None))
+        .join(Topic, col(Topic.id) == col(Campaign.topic_id))
+        .outerjoin(CampaignDraft, col(CampaignDraft.campaign_id) == col(Campaign.id))
+        .where(*_conditions(wanted))
+        .order_by(
+            column.is_(None), column.desc() if descending else column, col(Campaign.id).desc()
+        )
+        .limit(limit)
+        .offset(offset)
+    )
+    return [Listed(campaign, topic, has_draft) for campaign, topic, has_draft in rows]
+
+
+def counts(session: Session, wanted: Wanted) -> dict[CampaignState, int]:
+    """How many campaigns of a list are in each state."""
+    rows = session.execute(
+        sa.select(col(Campaign.state), sa.func.count())
+        .where(*_conditions(wanted))
+        .group_by(col(Campaign.state))
+    )
+    return dict(rows.all())
+
+
+def between(session: Session, since: datetime, until: datetime) -> list[Listed]:
+    """Campaigns that began, or are to begin, in this span, earliest first."""
+    moment = _ORDERS["time"]
+    rows = session.execute(
+        sa.select(Campaign, col(Topic.name))
+        .join(Topic, col(Topic.id) == col(Campaign.topic_id))
+        .where(moment >= since, moment < until)
+        .order_by(moment, col(Campaign.id))
+    )
+    return [Listed(campaign, topic, has_draft=False) for campaign, topic in rows]
+
+
+def _conditions(wanted: Wanted) -> list[sa.ColumnElement[bool]]:
+    found: list[sa.ColumnElement[bool]] = []
+    if wanted.states:
+        found.append(col(Campaign.state).in_(wanted.states))
+    if wanted.topic_id is not None:
+        found.append(col(Campaign.topic_id) == wanted.topic_id)
+    if wanted.text:
+        found.append(
+            sa.or_(
+                col(Campaign.name).icontains(wanted.text, autoescape=True),
+                col(Campaign.slug).icontains(wanted.text, autoescape=True),
+            )
+        )
+    return found

@@ -1,6 +1,7 @@
 """What a campaign may do in which state, when it is late, and how a start time is read."""
 
 import re
+import unicodedata
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -58,6 +59,8 @@ TRANSITIONS: dict[CampaignEvent, dict[CampaignState, CampaignState]] = {
     },
 }
 
+# At the desk a campaign is taken off the schedule first, so that nothing goes out that nobody has looked at.
+DRAFT_MAY_CHANGE: frozenset[CampaignState] = frozenset({_S.DRAFT})
 CONTENT_MAY_CHANGE: frozenset[CampaignState] = frozenset({_S.DRAFT, _S.SCHEDULED})
 OVER: frozenset[CampaignState] = frozenset({_S.FINISHED, _S.CANCELLED})
 
@@ -103,9 +106,22 @@ def is_overdue(start_at: datetime, now: datetime, max_lateness: int) -> bool:
     return now - start_at > timedelta(seconds=max_lateness)
 
 
+def locked(slug: str, state: CampaignState) -> str:
+    """Why what a campaign says can't be written any more, and what to do."""
+    if state is CampaignState.SCHEDULED:
+        return f"Campaign “{slug}” is scheduled; take it off the schedule to change what it says."
+    return f"Campaign “{slug}” is {state.value}; what it says can't change any more. Copy it under a new name."
+
+
 def is_slug(text: str) -> bool:
     """Whether this can name a campaign: small letters, digits and hyphens, 64 at most."""
     return SLUG.fullmatch(text) is not None
+
+
+def slug_from(name: str) -> str:
+    """A slug that reminds of a name; empty when nothing of it can stand in one."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:60].strip("-")
 
 
 def read_time(text: str) -> tuple[datetime, str | None]:

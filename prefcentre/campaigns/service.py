@@ -9,37 +9,100 @@ from sqlmodel import Session
 
 from prefcentre import db
 from prefcentre.campaigns import queries, rules
+from prefcentre.campaigns.drafting import (
+    ENTRIES,
+    Fields,
+    fields_of,
+    new_file,
+    with_fields,
+    without_schedule,
+)
+from prefcentre.campaigns.drafts import (
+    Change,
+    Difference,
+    apply_files,
+    create,
+    differs_from_files,
+    find_draft,
+    free_slug,
+    pull_draft,
+    save,
+    source,
+    texts,
+    texts_of,
+)
 from prefcentre.campaigns.files import (
-    BodyFormat,
     CampaignSource,
     Frame,
+    Texts,
     campaign_slugs,
     canonical,
     defaults_dir,
+    frame_names,
     read_frame,
     read_source,
+    source_of,
 )
-from prefcentre.campaigns.models import Campaign, CampaignContent, CampaignState, SenderDomain
+from prefcentre.campaigns.models import (
+    BodyFormat,
+    Campaign,
+    CampaignContent,
+    CampaignDraft,
+    CampaignState,
+    SenderDomain,
+    Snippet,
+)
+from prefcentre.campaigns.queries import ORDERS, Listed, Wanted
 from prefcentre.campaigns.rules import CampaignEvent, is_overdue, read_time
+from prefcentre.campaigns.snippets import all_snippets, drop_snippet, keep_snippet
 from prefcentre.context import Context
 from prefcentre.errors import NotFound, WrongState
 from prefcentre.throttles import service as throttles
 from prefcentre.throttles.service import Limit
 
 __all__ = [
+    "ENTRIES",
+    "ORDERS",
     "BodyFormat",
     "Campaign",
     "CampaignContent",
+    "CampaignDraft",
     "CampaignEvent",
     "CampaignSource",
     "CampaignState",
+    "Change",
+    "Difference",
+    "Fields",
     "Frame",
+    "Listed",
+    "Snippet",
+    "Texts",
+    "Wanted",
+    "all_snippets",
+    "apply_files",
     "campaign_slugs",
+    "create",
     "defaults_dir",
+    "differs_from_files",
+    "drop_snippet",
+    "fields_of",
+    "find_draft",
+    "frame_names",
+    "free_slug",
     "is_overdue",
+    "keep_snippet",
+    "new_file",
+    "pull_draft",
     "read_frame",
     "read_source",
     "read_time",
+    "save",
+    "source",
+    "source_of",
+    "texts",
+    "texts_of",
+    "with_fields",
+    "without_schedule",
 ]
 
 
@@ -66,6 +129,45 @@ def by_id(session: Session, campaign_id: int) -> Campaign | None:
 def list_all(session: Session) -> list[Campaign]:
     """Every campaign, newest first."""
     return queries.all_campaigns(session)
+
+
+def listed(
+    session: Session,
+    wanted: Wanted,
+    order: str = "created",
+    *,
+    descending: bool = True,
+    limit: int = 50,
+    offset: int = 0,
+) -> list[Listed]:
+    """One page of the campaigns that are wanted, with the names of their topics; an order that is not known is the newest first."""
+    order = order if order in ORDERS else "created"
+    return queries.listed(session, wanted, order, descending=descending, limit=limit, offset=offset)
+
+
+def counts(session: Session, wanted: Wanted) -> dict[CampaignState, int]:
+    """How many of the campaigns that are wanted are in each state."""
+    return queries.counts(session, wanted)
+
+
+def between(session: Session, since: datetime, until: datetime) -> list[Listed]:
+    """Campaigns that began, or are to begin, in this span, earliest first."""
+    return queries.between(session, since, until)
+
+
+def find_few(session: Session, text: str, limit: int = 5) -> list[Campaign]:
+    """Some campaigns with this in their names, newest first."""
+    rows = queries.listed(
+        session, Wanted(text=text), "created", descending=True, limit=limit, offset=0
+    )
+    return [row.campaign for row in rows]
+
+
+def locked_reason(campaign: Campaign | None) -> str:
+    """Why what a campaign says can't be written now, in words; empty when it can."""
+    if campaign is None or campaign.state in rules.DRAFT_MAY_CHANGE:
+        return ""
+    return rules.locked(campaign.slug, campaign.state)
 
 
 def due(session: Session, now: datetime) -> list[Campaign]:
@@ -273,6 +375,7 @@ def _mark(session: Session, campaign_id: int, event: CampaignEvent, **columns: A
 def _create(session: Session, context: Context, source: CampaignSource) -> Campaign:
     campaign = Campaign(
         slug=source.slug,
+        name=source.name,
         topic_id=_topic_id(session, source),
         limits=source.limits,
         created_at=context.clock.now(),
@@ -288,6 +391,7 @@ def _take_new_version(session: Session, campaign: Campaign, source: CampaignSour
             f"Campaign “{campaign.slug}” is {campaign.state.value}; what it says can't change any more. Copy it under a new name."
         )
     campaign.topic_id = _topic_id(session, source)
+    campaign.name = source.name
     campaign.limits = source.limits
     campaign.content_version += 1
     session.add(campaign)

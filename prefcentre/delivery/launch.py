@@ -51,11 +51,12 @@ class Checked:
 
 
 def check(session: Session, context: Context, slug: str) -> Checked:
-    """Read, compile and examine a campaign's files, its variables with people who would get it (R192). Writes nothing.
+    """Read, compile and examine what a campaign says, its variables with people who would get it (R192). Writes nothing.
 
-    Raises NotFound when there are no files, and ContentError with file and line for mistakes in them.
+    What counts is the campaign's draft where there is one, else its files. Raises NotFound when there is neither, and
+    ContentError with file and line for mistakes in them.
     """
-    source = campaigns.read_source(context.settings, slug)
+    source = campaigns.source(session, context, slug)
     compiled = messages.compile_campaign(source, context.settings)
     topic = next((topic for topic in consent.topics(session) if topic.key == source.topic), None)
     samples: list[Recipient] = []
@@ -69,12 +70,12 @@ def check(session: Session, context: Context, slug: str) -> Checked:
 
 
 def plan_campaign(session: Session, context: Context, slug: str) -> Plan:
-    """The waterfall of a campaign as of now, from its files or, once it is known, from the database. Raises NotFound."""
+    """The waterfall of a campaign as of now, by what its files say or, once it is known, the database. Raises NotFound."""
     known = campaigns.find(session, slug)
     if known is None:
         return plan(
             session,
-            _question(session, context, campaigns.read_source(context.settings, slug)),
+            _question(session, context, campaigns.source(session, context, slug)),
             slug,
         )
     topic = consent.topic_by_id(session, known.topic_id)

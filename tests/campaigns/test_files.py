@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from prefcentre.campaigns import files
-from prefcentre.campaigns.files import BodyFormat, CampaignSource
+from prefcentre.campaigns.files import CampaignSource
+from prefcentre.campaigns.models import BodyFormat
 from prefcentre.errors import ContentError, NotFound
 from prefcentre.settings import Settings
 
