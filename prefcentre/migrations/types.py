@@ -5,3 +5,5 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 BIG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 JSON = sa.JSON().with_variant(JSONB(), "postgresql")
+SOUGHT = sa.String().with_variant(sa.String(collation="C"), "postgresql")
+"""Text in the order of its letters' numbers, whatever the language of the database."""

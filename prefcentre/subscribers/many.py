@@ -1,6 +1,6 @@
 """Bring many people in with a handful of statements: a file apart, because ``service`` tells the story of one person."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -25,6 +25,7 @@ _INSERTED = (
     "attributes",
     "restricted",
     "role_address",
+    *rules.SOUGHT,
     "created_at",
     "updated_at",
 )
@@ -37,10 +38,19 @@ _KNOWN = (
     "attributes",
     "restricted",
     "role_address",
+    *rules.SOUGHT,
 )
 """What a change or a grant looks at."""
 _NOBODY: dict[str, Any] = dict.fromkeys(_INSERTED) | {"restricted": False, "role_address": False}
-_UPDATED = ("email", "phone", *rules.PROFILE, "attributes", "role_address", "updated_at")
+_UPDATED = (
+    "email",
+    "phone",
+    *rules.PROFILE,
+    "attributes",
+    "role_address",
+    *rules.SOUGHT,
+    "updated_at",
+)
 
 
 class Outcome(StrEnum):
@@ -54,12 +64,16 @@ class Outcome(StrEnum):
 
 @dataclass(slots=True)
 class Record:
-    """One subscriber as they stand, or will stand, while a batch is brought in."""
+    """One subscriber as they stand, or will stand, while a batch is brought in.
+
+    ``changes`` are, for somebody who was known, the fields that this batch changed: what they were and what they became.
+    """
 
     row: dict[str, Any]
     is_new: bool
     keys: list[Keyed] = field(default_factory=list)
     before: dict[str, Any] | None = None
+    changes: dict[str, list[Any]] = field(default_factory=dict)
     has_new_phone: bool = False
     identity: Identity | None = None
 
@@ -147,6 +161,21 @@ def _known(
     return known
 
 
+_TOLD = ("email", "phone", *rules.PROFILE, "attributes")
+
+
+def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, list[Any]]:
+    found = {name: [before[name], now[name]] for name in _TOLD if before[name] != now[name]}
+    if "attributes" in found:
+        old, new = (dict(value) for value in found["attributes"])
+        # A file only ever adds to attributes, so those that it did not name need not be kept.
+        found["attributes"] = [
+            {name: old[name] for name in new if name in old and old[name] != new[name]},
+            {name: value for name, value in new.items() if name not in old or old[name] != value},
+        ]
+    return found
+
+
 class _Batch:
     """People who are settled together. Later ones see what earlier ones brought."""
 
@@ -190,6 +219,7 @@ class _Batch:
             row["role_address"] = email.is_role
         row["phone"] = person.phone
         row["attributes"] = person.attributes
+        row |= rules.sought(row)
         record = Record(row, is_new=True, keys=person.keys, identity=person.identity)
         self._new.append(record)
         for keyed in person.keys:
@@ -206,6 +236,8 @@ class _Batch:
         if "email" in changed or "phone" in changed:
             self._change_keys(record, person, changed)
         record.row.update(changed, updated_at=self._now)
+        if not rules.SOUGHT_FROM.isdisjoint(changed):
+            record.row |= rules.sought(record.row)
         return Outcome.UPDATED
 
     def _change_keys(self, record: Record, person: Person, changed: dict[str, Any]) -> None:
@@ -229,6 +261,8 @@ class _Batch:
             if all(record.row[name] == value for name, value in record.before.items()):
                 record.row, record.keys, record.has_new_phone = record.before, [], False
                 returned.append(record)
+            else:
+                record.changes = _difference(record.before, record.row)
             record.before = None
         if not returned:
             return

@@ -2,6 +2,7 @@
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -175,6 +176,29 @@ def changes(known: Mapping[str, Any], person: Person) -> dict[str, Any]:
     if new != old and any(name not in old or old[name] != value for name, value in new.items()):
         changed["attributes"] = {**old, **new}
     return changed
+
+
+def fold(text: str) -> str:
+    """A text as people are looked for: without capital letters, each letter in its one form, single spaces."""
+    if text.isascii():
+        return " ".join(text.lower().split())
+    return " ".join(unicodedata.normalize("NFKC", text.casefold()).split())
+
+
+def sought(row: Mapping[str, Any]) -> dict[str, str | None]:
+    """What somebody with these columns is found by: how their address, full name and last name begin."""
+    name = row["name"] or " ".join(part for part in (row["first_name"], row["last_name"]) if part)
+    folded, last = fold(name), fold(row["last_name"] or "")
+    return {
+        "sought_email": fold(row["email"]) if row["email"] else None,
+        "sought_name": folded or None,
+        # A name that is one word would be there twice.
+        "sought_last": last if last and last != folded else None,
+    }
+
+
+SOUGHT = ("sought_email", "sought_name", "sought_last")
+SOUGHT_FROM = frozenset({"email", "name", "first_name", "last_name"})
 
 
 def profile_from(fields: Mapping[str, Any]) -> dict[str, str]:

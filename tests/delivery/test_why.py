@@ -1,6 +1,7 @@
 """The answer to "why did she not get it?" is the gate's own, in words, with everything that stands against a mail."""
 
 from datetime import timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -36,7 +37,7 @@ def _why(context: Context, person: Subscriber) -> Why:
         return delivery.why(session, context, person, "spring")
 
 
-def _delivery(context: Context, campaign_id: int, person: Subscriber, **columns: object) -> None:
+def _delivery(context: Context, campaign_id: int, person: Subscriber, **columns: Any) -> None:
     with context.db.writing() as session:
         key = session.execute(
             sa.select(SubscriberKey.key).where(SubscriberKey.subscriber_id == person.id)  # type: ignore[arg-type]

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from prefcentre.migrations.types import BIG_ID, JSON
+from prefcentre.migrations.types import BIG_ID, JSON, SOUGHT
 
 revision = "0001"
 down_revision = None
@@ -29,8 +29,16 @@ def upgrade() -> None:
         sa.Column(
             "state",
             sa.Enum(
+                "uploaded",
+                "checking",
+                "checked",
+                "waiting",
                 "running",
                 "done",
+                "failed",
+                "undoing",
+                "undone",
+                "dropped",
                 native_enum=False,
                 length=32,
                 create_constraint=True,
@@ -43,6 +51,12 @@ def upgrade() -> None:
         sa.Column("rejects_file", sa.String(), nullable=True),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("stored_file", sa.String(), nullable=True),
+        sa.Column("actor", sa.String(), nullable=True),
+        sa.Column("outlook", JSON, nullable=False),
+        sa.Column("progress", JSON, nullable=False),
+        sa.Column("busy_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("problem", sa.String(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_import_run")),
     )
     with op.batch_alter_table("import_run", schema=None) as batch_op:
@@ -81,6 +95,9 @@ def upgrade() -> None:
         sa.Column("attributes", JSON, nullable=False),
         sa.Column("restricted", sa.Boolean(), nullable=False),
         sa.Column("role_address", sa.Boolean(), nullable=False),
+        sa.Column("sought_email", SOUGHT, nullable=True),
+        sa.Column("sought_name", SOUGHT, nullable=True),
+        sa.Column("sought_last", SOUGHT, nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_subscriber")),
@@ -88,6 +105,17 @@ def upgrade() -> None:
         sa.UniqueConstraint("public_id", name=op.f("uq_subscriber_public_id")),
         sqlite_autoincrement=True,
     )
+    with op.batch_alter_table("subscriber", schema=None) as batch_op:
+        for name in ("sought_email", "sought_name", "sought_last"):
+            batch_op.create_index(f"ix_subscriber_{name}", [name, "id"], unique=False)
+        batch_op.create_index(
+            "ix_subscriber_restricted",
+            ["id"],
+            unique=False,
+            sqlite_where=sa.text("restricted"),
+            postgresql_where=sa.text("restricted"),
+        )
+
     op.create_table(
         "suppression",
         sa.Column("id", BIG_ID, nullable=False),
@@ -334,8 +362,8 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("consent", schema=None) as batch_op:
         batch_op.create_index(
-            "ix_consent_topic_id_channel_subscriber_id",
-            ["topic_id", "channel", "subscriber_id"],
+            "ix_consent_topic_id_channel_state_subscriber_id",
+            ["topic_id", "channel", "state", "subscriber_id"],
             unique=False,
         )
         batch_op.create_index(
@@ -473,6 +501,51 @@ def upgrade() -> None:
             "ix_subscriber_key_subscriber_id_kind_domain_key",
             ["subscriber_id", "kind", "domain_key"],
             unique=False,
+        )
+        batch_op.create_index(
+            "ix_subscriber_key_domain_key_subscriber_id",
+            ["domain_key", "subscriber_id"],
+            unique=False,
+        )
+
+    op.create_table(
+        "import_part",
+        sa.Column("run_id", BIG_ID, nullable=False),
+        sa.Column("number", BIG_ID, nullable=False),
+        sa.Column("first_subscriber", BIG_ID, nullable=True),
+        sa.Column("last_subscriber", BIG_ID, nullable=True),
+        sa.Column("first_event", BIG_ID, nullable=True),
+        sa.Column("last_event", BIG_ID, nullable=True),
+        sa.ForeignKeyConstraint(
+            ["run_id"],
+            ["import_run.id"],
+            name=op.f("fk_import_part_run_id_import_run"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("run_id", "number", name=op.f("pk_import_part")),
+    )
+    op.create_table(
+        "import_change",
+        sa.Column("run_id", BIG_ID, nullable=False),
+        sa.Column("subscriber_id", BIG_ID, nullable=False),
+        sa.Column("changes", JSON, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["run_id"],
+            ["import_run.id"],
+            name=op.f("fk_import_change_run_id_import_run"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["subscriber_id"],
+            ["subscriber.id"],
+            name=op.f("fk_import_change_subscriber_id_subscriber"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("run_id", "subscriber_id", name=op.f("pk_import_change")),
+    )
+    with op.batch_alter_table("import_change", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_import_change_subscriber_id"), ["subscriber_id"], unique=False
         )
 
     op.create_table(
@@ -743,8 +816,8 @@ def upgrade() -> None:
             "ix_delivery_not_sent",
             ["campaign_id", "state", "reason"],
             unique=False,
-            sqlite_where=sa.text("state IN ('failed', 'unknown', 'expired', 'suppressed', 'skipped')"),
-            postgresql_where=sa.text("state IN ('failed', 'unknown', 'expired', 'suppressed', 'skipped')"),
+            sqlite_where=sa.text("state IN ('failed', 'unknown', 'suppressed', 'skipped', 'cancelled', 'expired')"),
+            postgresql_where=sa.text("state IN ('failed', 'unknown', 'suppressed', 'skipped', 'cancelled', 'expired')"),
         )
         batch_op.create_index(
             "ix_delivery_pending",
@@ -1114,8 +1187,8 @@ def downgrade() -> None:
         batch_op.drop_index("ix_delivery_subscriber_id_at")
         batch_op.drop_index(
             "ix_delivery_not_sent",
-            sqlite_where=sa.text("state IN ('failed', 'unknown', 'expired', 'suppressed', 'skipped')"),
-            postgresql_where=sa.text("state IN ('failed', 'unknown', 'expired', 'suppressed', 'skipped')"),
+            sqlite_where=sa.text("state IN ('failed', 'unknown', 'suppressed', 'skipped', 'cancelled', 'expired')"),
+            postgresql_where=sa.text("state IN ('failed', 'unknown', 'suppressed', 'skipped', 'cancelled', 'expired')"),
         )
         batch_op.drop_index(
             "ix_delivery_pending",
@@ -1155,7 +1228,13 @@ def downgrade() -> None:
     op.drop_table("campaign_draft")
     op.drop_table("campaign_content")
     op.drop_table("undo_token")
+    with op.batch_alter_table("import_change", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_import_change_subscriber_id"))
+
+    op.drop_table("import_change")
+    op.drop_table("import_part")
     with op.batch_alter_table("subscriber_key", schema=None) as batch_op:
+        batch_op.drop_index("ix_subscriber_key_domain_key_subscriber_id")
         batch_op.drop_index("ix_subscriber_key_subscriber_id_kind_domain_key")
 
     op.drop_table("subscriber_key")
@@ -1168,7 +1247,7 @@ def downgrade() -> None:
             sqlite_where=sa.text("valid_until IS NOT NULL AND state = 'granted'"),
             postgresql_where=sa.text("valid_until IS NOT NULL AND state = 'granted'"),
         )
-        batch_op.drop_index("ix_consent_topic_id_channel_subscriber_id")
+        batch_op.drop_index("ix_consent_topic_id_channel_state_subscriber_id")
 
     op.drop_table("consent")
     with op.batch_alter_table("campaign", schema=None) as batch_op:
@@ -1199,6 +1278,15 @@ def downgrade() -> None:
         )
 
     op.drop_table("suppression")
+    with op.batch_alter_table("subscriber", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_subscriber_restricted",
+            sqlite_where=sa.text("restricted"),
+            postgresql_where=sa.text("restricted"),
+        )
+        for name in ("sought_last", "sought_name", "sought_email"):
+            batch_op.drop_index(f"ix_subscriber_{name}")
+
     op.drop_table("subscriber")
     op.drop_table("sender_domain")
     op.drop_table("lease")
