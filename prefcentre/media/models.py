@@ -10,12 +10,11 @@ from prefcentre.db import enum_type
 
 
 class PictureKind(StrEnum):
-    """What a picture is stored as; nothing else is ever served (T39)."""
+    """What a picture is stored as; nothing else is ever served (T39), and every mail program shows these."""
 
     PNG = "png"  # Drawings and screenshots.
     JPEG = "jpeg"  # Photographs.
     GIF = "gif"  # Moving pictures.
-    WEBP = "webp"  # Small, and not shown by every mail program.
 
 
 class Media(SQLModel, table=True):

@@ -10,6 +10,7 @@ from prefcentre.web import assets, errors, headers, languages, observing
 from prefcentre.web.public import (
     confirm,
     contact,
+    media,
     my_data,
     ops,
     preferences,
@@ -36,6 +37,7 @@ def blueprint(context: Context) -> Blueprint:
         tracking,
         receipt,
         contact,
+        media,
         my_data,
         subscribe,
         confirm,

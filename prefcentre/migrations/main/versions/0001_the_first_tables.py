@@ -662,7 +662,6 @@ def upgrade() -> None:
                 "png",
                 "jpeg",
                 "gif",
-                "webp",
                 native_enum=False,
                 length=32,
                 create_constraint=True,
