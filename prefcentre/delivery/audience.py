@@ -16,7 +16,7 @@ from prefcentre.campaigns import service as campaigns
 from prefcentre.campaigns.service import CampaignState
 from prefcentre.context import Context
 from prefcentre.db import refresh_statistics
-from prefcentre.delivery import audience_queries, rules
+from prefcentre.delivery import audience_queries, queries, rules
 from prefcentre.delivery.facts import Question
 from prefcentre.delivery.ledger import question_of
 from prefcentre.failpoints import Failpoint
@@ -106,7 +106,7 @@ def write_part(session: Session, context: Context, campaign_id: int, part: Part 
         campaigns.fix_audience_range(session, campaign_id, newest)
         refresh_statistics(session, *_ABOUT_PEOPLE)
     elif campaign.prepared_up_to >= campaign.prepare_until:
-        size = audience_queries.audience_size(session, campaign_id)
+        size = queries.row_count(session, campaign_id)
         campaigns.mark_sending(session, campaign_id, audience=size)
         refresh_statistics(session, "delivery")
         return False

@@ -69,9 +69,7 @@ def _tell() -> sa.CompoundSelect[Any]:
     is_sendable = told.c.code.in_(sa.bindparam("b_sendable", expanding=True))
     ids = sa.func.aggregate_strings(sa.cast(told.c.subscriber_id, sa.String), ",")
     return sa.union_all(
-        sa.select(told.c.code, sa.func.count(), ids)
-        .where(~is_sendable)
-        .group_by(told.c.code),
+        sa.select(told.c.code, sa.func.count(), ids).where(~is_sendable).group_by(told.c.code),
         sa.select(sa.null(), sa.func.count(), ids).where(is_sendable),
     )
 
@@ -117,16 +115,6 @@ _INSERT_POSTGRESQL = sa.text("""
     ) AS owned
     ON CONFLICT DO NOTHING
 """)
-
-
-def audience_size(session: Session, campaign_id: int) -> int:
-    """How many rows a campaign has."""
-    count = (
-        sa.select(sa.func.count())
-        .select_from(DELIVERY)
-        .where(DELIVERY.c.campaign_id == campaign_id)
-    )
-    return int(session.execute(count).scalar_one())
 
 
 def add_left_out(session: Session, campaign_id: int, counts: Mapping[Reason, int]) -> None:

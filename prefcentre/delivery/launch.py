@@ -71,15 +71,15 @@ def check(session: Session, context: Context, slug: str) -> Checked:
 
 def plan_campaign(session: Session, context: Context, slug: str) -> Plan:
     """The waterfall of a campaign as of now, by what its files say or, once it is known, the database. Raises NotFound."""
+    return plan(session, question_about(session, context, slug), slug)
+
+
+def question_about(session: Session, context: Context, slug: str) -> Question:
+    """What to ask about each person and this campaign, now. Raises NotFound."""
     known = campaigns.find(session, slug)
     if known is None:
-        return plan(
-            session,
-            _question(session, context, campaigns.source(session, context, slug)),
-            slug,
-        )
-    topic = consent.topic_by_id(session, known.topic_id)
-    return plan(session, _about(context, topic, known.id or 0), slug)
+        return _question(session, context, campaigns.source(session, context, slug))
+    return _about(context, consent.topic_by_id(session, known.topic_id), known.id or 0)
 
 
 def start(

@@ -26,7 +26,7 @@ class DeliveryState(StrEnum):
     EXPIRED = "expired"  # Deferred for too long (R61).
 
 
-NOT_SENT = "state IN ('failed', 'unknown', 'expired', 'suppressed', 'skipped')"
+NOT_SENT = "state IN ('failed', 'unknown', 'suppressed', 'skipped', 'cancelled', 'expired')"
 """Rows that have an outcome, and not the one that was hoped for; word for word as the index of them has it."""
 
 

@@ -271,6 +271,12 @@ _SUBJECTS = {
 }
 
 
+def status_in(text: str) -> str:
+    """The enhanced status code at the beginning of a reply, such as 5.1.1, or nothing."""
+    found = _ENHANCED.match(text)
+    return found[0].strip(" #([") if found else ""
+
+
 def _detail(text: str) -> _Detail:
     found = _ENHANCED.match(text)
     return (int(found[1]), int(found[2])) if found else None

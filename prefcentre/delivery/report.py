@@ -80,10 +80,7 @@ def finish_if_done(session: Session, context: Context, campaign_id: int) -> bool
     if queries.has_open_rows(session, campaign_id):
         return False
     campaign = campaigns.by_id(session, campaign_id)
-    if (
-        campaign is None
-        or audience_queries.audience_size(session, campaign_id) != campaign.audience
-    ):
+    if campaign is None or queries.row_count(session, campaign_id) != campaign.audience:
         return False
     if not campaigns.mark_finished(session, context, campaign_id):
         return False

@@ -119,13 +119,23 @@ def decide(code: int) -> Send | Skip:
 
 def sendable_codes() -> list[int]:
     """Every number whose facts let a mail pass."""
+    return [code for code in all_codes(NO_SUPPRESSION) if isinstance(decide(code), Send)]
+
+
+def all_codes(*ranks: int) -> list[int]:
+    """Every number that facts can come to, or those with one of these ranks of suppression."""
     return [
-        code
+        rank | consent << CONSENT_SHIFT | flags << FLAG_SHIFT
+        for rank in ranks or (*range(len(BY_RANK)), NO_SUPPRESSION)
         for consent in CONSENT_CODES.values()
         for flags in range(1 << len(FLAGS))
-        for code in (NO_SUPPRESSION | consent << CONSENT_SHIFT | flags << FLAG_SHIFT,)
-        if isinstance(decide(code), Send)
     ]
+
+
+def refused_for(code: int) -> Reason | None:
+    """Why somebody with these facts is refused, or None when they are not."""
+    decision = may_send(facts_of(code))
+    return decision.reason if isinstance(decision, Skip) else None
 
 
 def refused_state(reason: Reason) -> str:

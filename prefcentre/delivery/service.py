@@ -16,6 +16,18 @@ from prefcentre.delivery.launch import Checked, cancel_rest, check, plan_campaig
 from prefcentre.delivery.ledger import live_workers, recover
 from prefcentre.delivery.models import Delivery, DeliveryState
 from prefcentre.delivery.outage import Outage
+from prefcentre.delivery.people import (
+    Page,
+    Person,
+    RecipientRow,
+    Refusal,
+    left_out,
+    recipients,
+    recipients_with_ids,
+    refusals,
+    would_be_left_out,
+)
+from prefcentre.delivery.people_queries import Which
 from prefcentre.delivery.posting import post_waiting
 from prefcentre.delivery.presence import drop_lease, holds_lease, take_lease
 from prefcentre.delivery.progress import Obstacle, Progress, progress
@@ -43,15 +55,20 @@ __all__ = [
     "NextMail",
     "Obstacle",
     "Outage",
+    "Page",
     "Part",
+    "Person",
     "Plan",
     "Progress",
     "Question",
+    "RecipientRow",
+    "Refusal",
     "Send",
     "Skip",
     "Trial",
     "Unknown",
     "Verdict",
+    "Which",
     "Why",
     "Worker",
     "cancel_rest",
@@ -65,6 +82,7 @@ __all__ = [
     "holds_lease",
     "is_over",
     "judge_part",
+    "left_out",
     "live_workers",
     "next_mail",
     "of_outcome",
@@ -72,7 +90,10 @@ __all__ = [
     "plan_campaign",
     "post_waiting",
     "progress",
+    "recipients",
+    "recipients_with_ids",
     "recover",
+    "refusals",
     "report",
     "send_test",
     "sent_to",
@@ -84,6 +105,7 @@ __all__ = [
     "unknowns",
     "wait_for_dots",
     "why",
+    "would_be_left_out",
     "write_part",
 ]
 

@@ -99,7 +99,7 @@ def deferred_by_domain(session: Session, campaign_id: int, rows: int, limit: int
         .limit(rows)
         .subquery()
     )
-    domain = _domain(session).label("domain")
+    domain = domain_of(session, col(Subscriber.email)).label("domain")
     people = sa.func.count().label("people")
     return list(
         session.execute(
@@ -112,8 +112,8 @@ def deferred_by_domain(session: Session, campaign_id: int, rows: int, limit: int
     )
 
 
-def _domain(session: Session) -> Any:
-    email = col(Subscriber.email)
+def domain_of(session: Session, email: Any) -> Any:
+    """The part of an address behind its @, in small letters."""
     if is_sqlite(session):
         return sa.func.lower(sa.func.substr(email, sa.func.instr(email, "@") + 1))
     return sa.func.lower(sa.func.substring(email, "[^@]*$"))
