@@ -18,6 +18,18 @@ class AuditAction(StrEnum):
     UNRESTRICTED = "unrestricted"  # Took that back.
     EXPORTED = "exported"  # Wrote an audience into a file.
     ANSWERED = "answered"  # Closed a request from the contact form.
+    EDITED = "edited"  # Changed what is kept about a person.
+    WITHDREW = "withdrew"  # Ended a consent because the person asked for it.
+    GRANTED = "granted"  # Recorded a consent that was given on paper or by phone.
+    PAUSED = "paused"  # Paused a person's mails, or ended the break.
+    LINK_SENT = "link_sent"  # Had a person's own link mailed to them.
+    PERSON_EXPORTED = "person_exported"  # Took everything that is kept about a person.
+    SUPPRESSED = "suppressed"  # Forbade writing to somebody, or brought in a list of such.
+    LIFTED = "lifted"  # Ended an entry that forbids writing.
+    SUPPRESSIONS_EXPORTED = "suppressions_exported"  # Took the list of those not to be written to.
+    IMPORTED = "imported"  # Brought people in from a file.
+    IMPORT_UNDONE = "import_undone"  # Took an import back.
+    TOPIC_CHANGED = "topic_changed"  # Made, changed, archived or brought back a topic.
 
 
 class AuditEvent(SQLModel, table=True):
