@@ -124,11 +124,11 @@ def _check_files(work: _Work) -> None:
         work.warnings.append(
             f"The template “{source.frame.name}” shows no preheader; its first line is the preview."
         )
-    for field, text in (("subject", source.subject), ("preheader", source.preheader)):
+    for entry, text in (("subject", source.subject), ("preheader", source.preheader)):
         try:
             sandbox.parse(work.plain, text, source.toml_file)
         except ContentError as error:
-            error.field = field
+            error.field = entry
             raise
     if source.text is not None:
         sandbox.parse(work.plain, source.text, f"campaigns/{source.slug}/body.txt")

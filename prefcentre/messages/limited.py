@@ -5,6 +5,8 @@ time, and some of the tools crash instead of raising, so what a person wrote is 
 """
 
 import contextlib
+import email
+import email.policy
 import json
 import subprocess
 import sys
@@ -22,7 +24,7 @@ from prefcentre.context import Context, open_context
 from prefcentre.errors import ContentError, InvalidAddress
 from prefcentre.messages import viewing
 from prefcentre.messages.compose import Composer
-from prefcentre.messages.values import Compiled, MissingValue, Recipient, Trial
+from prefcentre.messages.values import Compiled, MissingValue, Recipient, Shown, Trial, Tried
 from prefcentre.settings import Brand, Settings
 from prefcentre.tokens import new_secret
 
@@ -49,10 +51,40 @@ def try_out(
         "compiled": compiled.to_json(),
         "slug": slug,
         "topic_name": topic_name,
-        "samples": [asdict(sample) | {"attributes": dict(sample.attributes)} for sample in samples],
+        "samples": [_plain(sample) for sample in samples],
     }
     answer = _ask(settings, slug, order)
     return Trial(**answer | {"failures": tuple(answer["failures"])})
+
+
+def show(
+    settings: Settings, source: CampaignSource, topic_name: str, recipient: Recipient
+) -> Shown:
+    """The mail as this person would get it. Raises ContentError, and MissingValue when they lack a variable."""
+    order = {
+        "source": source.to_json(),
+        "slug": source.slug,
+        "topic_name": topic_name,
+        "reader": _plain(recipient),
+    }
+    return Shown.from_json(_ask(settings, source.slug, order))
+
+
+def try_people(
+    settings: Settings, compiled: Compiled, slug: str, topic_name: str, people: Sequence[Recipient]
+) -> Tried:
+    """What comes of filling the campaign in for each of these people. Raises ContentError when it takes too much."""
+    order = {
+        "compiled": compiled.to_json(),
+        "slug": slug,
+        "topic_name": topic_name,
+        "people": [_plain(person) for person in people],
+    }
+    return Tried(**_ask(settings, slug, order))
+
+
+def _plain(person: Recipient) -> dict[str, Any]:
+    return asdict(person) | {"attributes": dict(person.attributes)}
 
 
 def _ask(settings: Settings, slug: str, order: dict[str, Any]) -> dict[str, Any]:
@@ -78,6 +110,8 @@ def _ask(settings: Settings, slug: str, order: dict[str, Any]) -> dict[str, Any]
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise ContentError(f"It can't be made into a mail: {reason}", file=f"campaigns/{slug}")
     answer: dict[str, Any] = json.loads(done.stdout)
+    if "lacking" in answer:
+        raise MissingValue(answer["lacking"])
     if "refused" in answer:
         raise ContentError(**answer["refused"])
     return answer
@@ -113,19 +147,64 @@ def _answer(order: Mapping[str, Any]) -> dict[str, Any]:
             brand=Brand(**order["brand"]),
         )
         try:
-            if "source" in order:
-                # Only the child needs the markup tools, and with them every sender would be a fifth larger.
-                from prefcentre.messages import compiling  # noqa: PLC0415
-
-                source = CampaignSource.from_json(order["source"])
-                return compiling.compile_source(source, settings).to_json()
+            if "source" in order and "reader" not in order:
+                return _compiled(settings, order).to_json()
             with open_context(settings) as context:
+                if "reader" in order:
+                    return asdict(_shown(context, order))
+                if "people" in order:
+                    return asdict(_tried_people(context, order))
                 return asdict(_tried(context, order))
-        except ContentError as error:
+        except MissingValue as error:
+            return {"lacking": error.variable or "?"}
+        except (ContentError, InvalidAddress) as error:
             return {"refused": _parts(error)}
 
 
-def _parts(error: ContentError) -> dict[str, Any]:
+def _compiled(settings: Settings, order: Mapping[str, Any]) -> Compiled:
+    # Only the child needs the markup tools, and with them every sender would be a fifth larger.
+    from prefcentre.messages import compiling  # noqa: PLC0415
+
+    return compiling.compile_source(CampaignSource.from_json(order["source"]), settings)
+
+
+def _shown(context: Context, order: Mapping[str, Any]) -> Shown:
+    from prefcentre.messages import looking  # noqa: PLC0415 - it needs the markup tools, too.
+
+    composer = _composer(context, _compiled(context.settings, order), order)
+    data = composer.compose(Recipient(**order["reader"]), 1, _AT).data
+    # The dots were doubled for the wire.
+    raw = data.replace(b"\r\n..", b"\r\n.")
+    mail = email.message_from_bytes(raw, policy=email.policy.default)
+    text, markup = (
+        part.get_content() if (part := mail.get_body((kind,))) is not None else ""
+        for kind in ("plain", "html")
+    )
+    return Shown(str(mail["subject"]), markup, text, raw.decode(), looking.look(markup))
+
+
+def _composer(context: Context, compiled: Compiled, order: Mapping[str, Any]) -> Composer:
+    return Composer(context, compiled, 1, order["slug"], 1, "topic", order["topic_name"])
+
+
+def _tried_people(context: Context, order: Mapping[str, Any]) -> Tried:
+    composer = _composer(context, Compiled.from_json(order["compiled"]), order)
+    missing: dict[str, list[int]] = {}
+    failures: dict[str, list[int]] = {}
+    for number, values in enumerate(order["people"], 1):
+        person = Recipient(**values)
+        try:
+            composer.compose(person, number, _AT)
+        except MissingValue as error:
+            missing.setdefault(error.variable or "?", []).append(person.subscriber_id)
+        except (ContentError, InvalidAddress) as error:
+            failures.setdefault(str(error), []).append(person.subscriber_id)
+    return Tried(missing, failures)
+
+
+def _parts(error: ContentError | InvalidAddress) -> dict[str, Any]:
+    if isinstance(error, InvalidAddress):
+        return {"message": str(error)}
     # The place stands in front of the words and is put there again when the error is raised anew.
     bare = str(ContentError("", file=error.file, line=error.line))
     return {

@@ -18,10 +18,15 @@ from prefcentre.messages.values import (
     Finding,
     ForeignLink,
     Level,
+    Look,
     Message,
     MissingValue,
+    Pale,
+    Picture,
     Recipient,
+    Shown,
     Trial,
+    Tried,
 )
 from prefcentre.settings import Settings, is_loopback
 
@@ -31,12 +36,19 @@ __all__ = [
     "Finding",
     "ForeignLink",
     "Level",
+    "Look",
     "Message",
     "MissingValue",
+    "Pale",
+    "Picture",
     "Recipient",
+    "Shown",
+    "Tried",
     "compile_campaign",
     "preflight",
     "render_page",
+    "show",
+    "try_people",
 ]
 
 
@@ -48,6 +60,27 @@ def compile_campaign(source: CampaignSource, settings: Settings) -> Compiled:
     much time or memory (T4). Raises ContentError with file, line and variable.
     """
     return limited.compile_source(settings, source)
+
+
+def show(
+    settings: Settings, source: CampaignSource, topic_name: str, recipient: Recipient
+) -> Shown:
+    """The mail as this person would get it, made in a child process that is stopped when it takes too much (T4).
+
+    Promises links that nobody can use: they are signed with keys that were made up. Raises ContentError with file,
+    line and field, and MissingValue when the person lacks a variable.
+    """
+    return limited.show(settings, source, topic_name, recipient)
+
+
+def try_people(
+    settings: Settings, compiled: Compiled, slug: str, topic_name: str, people: Sequence[Recipient]
+) -> Tried:
+    """Who of these people lacks which variable, and other mistakes; in a child process as well (T4, R192).
+
+    Raises ContentError when it takes more time or memory than mails may.
+    """
+    return limited.try_people(settings, compiled, slug, topic_name, people)
 
 
 def render_page(

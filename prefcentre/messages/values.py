@@ -122,3 +122,63 @@ class Trial:
     tried: int = 0
     missing: Mapping[str, int] = field(default_factory=dict)
     failures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Pale:
+    """Words that stand out too little from what is behind them."""
+
+    words: str
+    colour: str
+    ground: str
+    ratio: float
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture in a mail; ``alt`` is None when nothing is said about it, and empty when it is only decoration."""
+
+    address: str
+    alt: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What there is to see in a mail's HTML."""
+
+    pale: tuple[Pale, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+    words: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A mail as one person would get it: its parts, the octets it would be sent as, and what there is to see.
+
+    Its links are signed with keys that were made up, so whoever sees it can do nothing in that person's name.
+    """
+
+    subject: str
+    html: str
+    text: str
+    raw: str
+    look: Look = field(default_factory=Look)
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
+        """What ``asdict`` wrote."""
+        look = stored["look"]
+        seen = Look(
+            tuple(Pale(**pale) for pale in look["pale"]),
+            tuple(Picture(**picture) for picture in look["pictures"]),
+            look["words"],
+        )
+        return cls(**dict(stored) | {"look": seen})
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What came of filling a mail in for some people: who lacks which variable, and other mistakes, once each."""
+
+    missing: Mapping[str, list[int]] = field(default_factory=dict)
+    failures: Mapping[str, list[int]] = field(default_factory=dict)
