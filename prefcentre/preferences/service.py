@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Literal
 
 from sqlmodel import Session
@@ -65,6 +66,8 @@ __all__ = [
     "campaign_source",
     "change_address",
     "give_reason",
+    "keys_of",
+    "pause",
     "pause_from",
     "person_of",
     "read_leaving",
@@ -97,6 +100,20 @@ def agree_to_counting(
     if clicks:
         row.track_clicks = TrackingChoice.YES
     row.updated_at = context.clock.now()
+    session.add(row)
+    session.flush()
+
+
+def keys_of(session: Session, person: Subscriber) -> list[tuple[str, bytes]]:
+    """Every key of a person's address and number, with the version of its lookup key: what locks and entries name."""
+    return queries.keys_with_versions(session, row_id(person))
+
+
+def pause(session: Session, context: Context, person: Subscriber, until: datetime | None) -> None:
+    """Let a person have no mails until then; None ends the break. Whoever calls it holds the locks of their keys."""
+    row = queries.limits_of(session, row_id(person))
+    row = row or Preference(subscriber_id=row_id(person), updated_at=context.clock.now())
+    row.paused_until, row.updated_at = until, context.clock.now()
     session.add(row)
     session.flush()
 

@@ -50,3 +50,9 @@ def change(session: Session, mail_id: int, **columns: Any) -> None:
 def forget(session: Session, before: datetime) -> None:
     """Drop what has been over since before then."""
     session.execute(sa.delete(QueuedMail).where(col(QueuedMail.ended_at) < before))
+
+
+def of_person(session: Session, subscriber_id: int, limit: int) -> list[QueuedMail]:
+    """The newest mails to one person that are not forgotten yet."""
+    statement = select(QueuedMail).where(QueuedMail.subscriber_id == subscriber_id)
+    return list(session.exec(statement.order_by(col(QueuedMail.id).desc()).limit(limit)))

@@ -20,6 +20,7 @@ __all__ = [
     "compose",
     "enqueue",
     "forget_old",
+    "mails_to",
 ]
 
 KEEP_FOR = timedelta(days=7)
@@ -113,6 +114,11 @@ def end(
     queries.change(
         session, mail.id or 0, state=state, ended_at=now, smtp_code=code, email=None, parts={}
     )
+
+
+def mails_to(session: Session, subscriber_id: int, limit: int = 20) -> list[QueuedMail]:
+    """The service mails of the last week to one person, newest first."""
+    return queries.of_person(session, subscriber_id, limit)
 
 
 def forget_old(session: Session, context: Context) -> None:

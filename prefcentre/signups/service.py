@@ -115,16 +115,19 @@ def may_mail(session: Session, context: Context, email: str, ip: str | None) -> 
 
 def mail_links(
     session: Session, context: Context, email: str, ip: str | None, language: str
-) -> None:
-    """Mail a fresh link to their choices to whoever has this address, if we know them and may mail (R37, R115)."""
+) -> bool:
+    """Mail a fresh link to their choices to whoever has this address, if we know them and may mail (R37, R115).
+
+    Returns whether a mail goes out, which a page for everybody must not tell.
+    """
     if not may_mail(session, context, email, ip):
-        return
+        return False
     person = subscribers.find(session, context, email)
     if person is None or person.email is None:
-        return
+        return False
     now = context.clock.now()
     token = LinkToken(TokenKind.PREFERENCES, person.public_id, issued=now.date())
-    servicemail.enqueue(
+    return servicemail.enqueue(
         session,
         context,
         ServiceMail(

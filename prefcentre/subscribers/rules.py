@@ -3,7 +3,7 @@
 import json
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -199,6 +199,54 @@ def sought(row: Mapping[str, Any]) -> dict[str, str | None]:
 
 SOUGHT = ("sought_email", "sought_name", "sought_last")
 SOUGHT_FROM = frozenset({"email", "name", "first_name", "last_name"})
+
+
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
+_LONGEST = {"language": 35, "timezone": 64}
+_LONGEST_TEXT, _LONGEST_NAME = 2_000, 100
+
+
+def edited(fields: Mapping[str, str], timezones: Collection[str]) -> dict[str, str | None]:
+    """Profile fields as somebody typed them, in the form in which they are kept; nothing for an empty one.
+
+    Raises InvalidInput for a language or zone that does not exist, and for a text that is too long.
+    """
+    found: dict[str, str | None] = {}
+    for name in PROFILE:
+        if name not in fields:
+            continue
+        text = fields[name].replace("\0", "").strip()
+        if name != "postal_address":
+            text = " ".join(text.split())
+        if len(text) > _LONGEST.get(name, _LONGEST_TEXT):
+            raise InvalidInput(f"The {name.replace('_', ' ')} is too long.")
+        if name == "language" and text and not _LANGUAGE.fullmatch(text):
+            raise InvalidInput("A language is written as a code such as en, bg or pt-BR.")
+        if name == "timezone" and text and text not in timezones:
+            raise InvalidInput("A time zone is written as Europe/Sofia.")
+        found[name] = text or None
+    return found
+
+
+def edited_attributes(known: Mapping[str, Any], texts: Mapping[str, str]) -> dict[str, Any]:
+    """The attributes after somebody edited some of them. Raises InvalidInput for a name or text that is too long."""
+    found = dict(known)
+    for name, typed in texts.items():
+        text = typed.replace("\0", "").strip()
+        if len(name) > _LONGEST_NAME or len(text) > _LONGEST_TEXT:
+            raise InvalidInput(f"The attribute “{name[:40]}” is too long.")
+        if not text:
+            found.pop(name, None)
+        elif text != shown(found.get(name)):
+            found[name] = text
+    return found
+
+
+def shown(value: Any) -> str:
+    """An attribute as a text that a person reads and edits."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def profile_from(fields: Mapping[str, Any]) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Find people, add them, and bring many in at once."""
 
-from collections.abc import Sequence
+import zoneinfo
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlmodel import Session
@@ -31,6 +32,7 @@ __all__ = [
     "by_id",
     "by_public_id",
     "change_email",
+    "edit",
     "find",
     "find_by_phone",
     "keys_of",
@@ -119,6 +121,43 @@ def change_email(session: Session, context: Context, person: Subscriber, address
     person.email, person.role_address = address.typed, address.is_role
     person.updated_at = context.clock.now()
     session.flush()
+
+
+def edit(
+    session: Session,
+    context: Context,
+    person: Subscriber,
+    fields: Mapping[str, str],
+    attributes: Mapping[str, str],
+) -> list[str]:
+    """Have these texts in a person's phone number, profile fields and attributes, and name those that changed.
+
+    An empty text removes a field or an attribute; what is not named stays. An attribute whose text is what it was keeps
+    its kind, such as a number. Raises InvalidInput for a text that its field can't hold, and Refused for a phone number
+    that belongs to somebody else.
+    """
+    profile = rules.edited(fields, zoneinfo.available_timezones())
+    number = rules.phone_number(fields["phone"]) if fields.get("phone", "").strip() else None
+    changed = [name for name, value in profile.items() if getattr(person, name) != value]
+    if "phone" in fields and number != person.phone:
+        _refuse_taken(session, context, None, number)
+        changed.append("phone")
+        person.phone = number
+        keys = rules.keys(context.lookup, None, number)
+        queries.replace_keys(session, person, LookupKind.PHONE, keys)
+    for name in profile:
+        setattr(person, name, profile[name])
+    after = rules.edited_attributes(person.attributes, attributes)
+    changed += sorted(
+        name
+        for name in {*person.attributes, *after}
+        if person.attributes.get(name) != after.get(name)
+    )
+    if changed:
+        person.attributes, person.updated_at = after, context.clock.now()
+        session.add(person)
+        session.flush()
+    return changed
 
 
 def person(
