@@ -174,6 +174,15 @@ class Settings(BaseSettings):
     dkim: tuple[DkimKey, ...] = Field(
         (), description="Keys that sign our mail here instead of at the mail server: `[[dkim]]`."
     )
+    check_links: bool | None = Field(
+        None,
+        description="Whether a campaign's links are tried before it goes. Default: only when mail leaves this machine.",
+    )
+    spamd: str = Field(
+        "",
+        pattern=r"^(.+:\d+)?$",
+        description="SpamAssassin's daemon as host:port, asked what it thinks of a campaign before it goes.",
+    )
     metrics_token: SecretStr | None = Field(
         None,
         min_length=MIN_SECRET_LENGTH,

@@ -31,8 +31,9 @@ from prefcentre.delivery.people_queries import Which
 from prefcentre.delivery.posting import post_waiting
 from prefcentre.delivery.presence import drop_lease, holds_lease, take_lease
 from prefcentre.delivery.progress import Obstacle, Progress, progress
-from prefcentre.delivery.report import finish_if_done, is_over, report, status
+from prefcentre.delivery.report import finish_if_done, is_over, report, status, unsubscribes
 from prefcentre.delivery.rules import Send, Skip, decide
+from prefcentre.delivery.sampling import as_recipient, audience_people
 from prefcentre.delivery.trial import Trial, send_test
 from prefcentre.delivery.unknowns import (
     Decision,
@@ -71,6 +72,8 @@ __all__ = [
     "Which",
     "Why",
     "Worker",
+    "as_recipient",
+    "audience_people",
     "cancel_rest",
     "channel_facts",
     "check",
@@ -103,6 +106,7 @@ __all__ = [
     "take_lease",
     "unknown_count",
     "unknowns",
+    "unsubscribes",
     "wait_for_dots",
     "why",
     "would_be_left_out",

@@ -27,6 +27,7 @@ __all__ = [
     "RealWorld",
     "World",
     "examine",
+    "examine_domain",
     "is_healthy",
     "require_known_keys",
 ]
@@ -61,6 +62,12 @@ def examine(settings: Settings, world: World, clock: Clock | None = None) -> lis
     checks += _public_address(settings, world)
     checks += _disk(settings, world)
     return checks
+
+
+def examine_domain(context: Context, world: World, domain: str) -> list[Check]:
+    """Look at what DNS says about a sender's domain, and note it (R45). Never raises for what it finds."""
+    keys, _ = _signing_keys(context.settings)
+    return list(_sender_domain(context, world, domain, keys))
 
 
 def is_healthy(checks: list[Check]) -> bool:
@@ -202,24 +209,30 @@ def _sender_domains(context: Context, world: World, keys: list[SigningKey]) -> I
             "No campaign names a sender yet, so there is no domain to look at.",
         )
     for domain in domains:
-        try:
-            found = _authentication(domain, context.settings, world, keys)
-        except Unavailable as error:
-            yield Check(f"dns {domain}", Level.WARNING, f"{error}; what was found before stands.")
-            continue
-        with context.db.writing() as session:
-            campaigns.record_domain_check(
-                session,
-                context,
-                domain,
-                verified=all(verdict.good for verdict in found.values()),
-                findings={
-                    name: f"{verdict.message}. {verdict.warning}".strip()
-                    for name, verdict in found.items()
-                },
-            )
-        yield from _in_words(domain, found, context.settings)
-        yield from _reachable(domain, world)
+        yield from _sender_domain(context, world, domain, keys)
+
+
+def _sender_domain(
+    context: Context, world: World, domain: str, keys: list[SigningKey]
+) -> Iterator[Check]:
+    try:
+        found = _authentication(domain, context.settings, world, keys)
+    except Unavailable as error:
+        yield Check(f"dns {domain}", Level.WARNING, f"{error}; what was found before stands.")
+        return
+    with context.db.writing() as session:
+        campaigns.record_domain_check(
+            session,
+            context,
+            domain,
+            verified=all(verdict.good for verdict in found.values()),
+            findings={
+                name: f"{verdict.message}. {verdict.warning}".strip()
+                for name, verdict in found.items()
+            },
+        )
+    yield from _in_words(domain, found, context.settings)
+    yield from _reachable(domain, world)
 
 
 def _domains_in_files(folder: Path) -> set[str]:
