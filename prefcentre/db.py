@@ -41,6 +41,8 @@ SQLModel.metadata.naming_convention = NAMING_CONVENTION
 BUSY_TIMEOUT_SECONDS = 30
 # A transaction and the list of changes in front of the file need some room; below this, something soon has none.
 LEAST_FREE_BYTES = 1 << 20
+# After so long in the middle of a transaction without a statement PostgreSQL takes a process for one that stands still.
+_IDLE_SECONDS, _IDLE_AT_GATE_SECONDS = 30, 10
 # Each connection fills its own as the database grows, and what it does not hold the system's cache has.
 WRITER_CACHE_KIB, READER_CACHE_KIB = 8_192, 4_096
 
@@ -102,13 +104,7 @@ class Database:
             )
         else:
             self.turn = nullcontext
-            self.reader = sa.create_engine(
-                self.url,
-                connect_args=_patience(self.url),
-                pool_pre_ping=True,
-                pool_size=10,
-                max_overflow=30,
-            )
+            self.reader = _postgresql_engine(self.url)
             self.writer = self.tracker = self.reader
 
     @contextmanager
@@ -197,8 +193,10 @@ class LastingWriter:
         cast("Any", connection.connection.driver_connection).prepare_threshold = 0
         connection.detach()
         connection.exec_driver_sql("SET plan_cache_mode = force_generic_plan")
-        # A process that stands still with people's locks in its hand would keep their opt-outs waiting.
-        connection.exec_driver_sql("SET idle_in_transaction_session_timeout = '10s'")
+        # People's locks are in its hand, and their opt-outs would wait.
+        connection.exec_driver_sql(
+            f"SET idle_in_transaction_session_timeout = '{_IDLE_AT_GATE_SECONDS}s'"
+        )
         connection.commit()
         return connection
 
@@ -287,6 +285,22 @@ def lock_name(session: Session, name: str) -> None:
         session.connection()
     else:
         session.execute(sa.text("SELECT pg_advisory_xact_lock(:n)"), {"n": _name_number(name)})
+
+
+def _postgresql_engine(url: str) -> sa.Engine:
+    engine = sa.create_engine(
+        url, connect_args=_patience(url), pool_pre_ping=True, pool_size=10, max_overflow=30
+    )
+
+    @sa.event.listens_for(engine, "connect")
+    def _bound_idleness(driver: Any, _: object) -> None:
+        # A process that stands still in the middle of a transaction would keep everybody waiting who needs the same
+        # rows, the process that takes over its work among them. By a statement, as PgBouncer refuses it as an option.
+        driver.autocommit = True
+        driver.execute(f"SET idle_in_transaction_session_timeout = '{_IDLE_SECONDS}s'")
+        driver.autocommit = False
+
+    return engine
 
 
 def _patience(url: str) -> dict[str, Any]:

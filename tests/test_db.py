@@ -290,6 +290,12 @@ def test_who_stands_still_in_a_lasting_transaction_is_given_up(pg_context: Conte
     assert shown == "10s"
 
 
+def test_who_stands_still_in_any_transaction_is_given_up_later(pg_context: Context) -> None:
+    asked = sa.text("SHOW idle_in_transaction_session_timeout")
+    with pg_context.db.writing() as session:
+        assert session.execute(asked).scalar_one() == "30s"
+
+
 def test_a_folder_that_can_not_be_made_is_told_with_a_way_out(home: Path) -> None:
     (home / "var").write_text("a file is in the way")
     with pytest.raises(Unavailable, match="PREFCENTRE_HOME"):

@@ -4,9 +4,11 @@ A file of its own beside ``worker``, because nothing else in the program decides
 """
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 import structlog
@@ -92,8 +94,20 @@ class AtTheDot(Protocol):
         """Take the message back."""
 
 
+@dataclass(slots=True)
+class Group:
+    """Who is decided about in one transaction, and which results it writes."""
+
+    waiting: list[AtTheDot] = field(default_factory=list)
+    results: list[Result] = field(default_factory=list)
+
+
 class Gate:
-    """Collects messages at their dot and results of earlier ones, and takes them through in groups."""
+    """Collects messages at their dot and results of earlier ones, and takes them through in groups.
+
+    A group is put together when its transaction may write, not when it is asked for: several processes take turns with
+    the database, and whoever comes to a dot while this one waits for its turn still goes along.
+    """
 
     def __init__(
         self,
@@ -107,6 +121,8 @@ class Gate:
         self._valve, self._on_idle = valve, on_idle
         self._waiting: list[AtTheDot] = []
         self._results: list[Result] = []
+        # The event loop adds to both while the writing thread takes from them.
+        self._counter = threading.Lock()
         self._wake = asyncio.Event()
         self._busy = False
         self._idle = asyncio.Event()
@@ -118,13 +134,20 @@ class Gate:
 
     def ask(self, waiting: AtTheDot) -> None:
         """Decide about this message with the next group; it is told by ``open`` or ``turn_away``."""
-        self._waiting.append(waiting)
+        with self._counter:
+            self._waiting.append(waiting)
         self._wake.set()
 
     def tell(self, result: Result) -> None:
         """Record a result with the next group, soon."""
-        self._results.append(result)
+        with self._counter:
+            self._results.append(result)
         self._wake.set()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a group is with the database, or waits for its turn there."""
+        return self._busy
 
     @property
     def is_idle(self) -> bool:
@@ -141,6 +164,10 @@ class Gate:
         """Take groups through until cancelled."""
         while True:
             await self._wake.wait()
+            if self.is_idle and self.outage.why is None:
+                # Whoever woke us went along with the group before.
+                self._wake.clear()
+                continue
             if not self._waiting:
                 # Results alone are in no hurry; in a moment there may be company to share the sync with.
                 await asyncio.sleep(RESULT_WAIT_SECONDS)
@@ -156,31 +183,28 @@ class Gate:
         self._wake.set()
 
     async def _take_through(self) -> None:
-        waiting = self._next_group()
-        results, self._results = self._results, []
+        if self.outage.why is not None and self._is_closing:
+            self._turn_back(self._take_waiting())
+        group = Group()
         self._busy = True
         try:
-            asking = [passenger.asking for passenger in waiting]
-            limits = self._limits(waiting)
             began = time.monotonic()
-            passage, opened_at = await self._store.do(self._pass, asking, results, limits)
+            passage, opened_at = await self._store.do(self._pass, group)
         except Unavailable as error:
             self.outage.note(error)
-            self._results[:0] = results
-            self._turn_back(waiting)
+            self._put_back(group)
             await asyncio.sleep(RETRY_SECONDS)
         # Whatever it was, the gate must go on for everybody else, and nobody may wait at a dot for ever.
         except Exception:
-            log.exception("gate_failed", waiting=len(waiting), results=len(results))
-            self._results[:0] = results
-            self._turn_back(waiting)
+            log.exception("gate_failed", waiting=len(group.waiting), results=len(group.results))
+            self._put_back(group)
             await asyncio.sleep(RETRY_SECONDS)
         else:
             self.outage.over()
-            self.recorded += len(results)
+            self.recorded += len(group.results)
             seconds = time.monotonic() - began
-            self._open(waiting, passage, opened_at)
-            counting.group_passed(len(waiting), [*results, *passage.refused], seconds)
+            self._open(group.waiting, passage, opened_at)
+            counting.group_passed(len(group.waiting), [*group.results, *passage.refused], seconds)
         finally:
             self._busy = False
         if self._waiting:
@@ -189,38 +213,49 @@ class Gate:
             self._idle.set()
             self._on_idle()
 
-    def _next_group(self) -> list[AtTheDot]:
-        """Who is decided about now."""
-        if self.outage.why is not None:
-            # Until results can be written again, whoever comes waits at the dot, where the servers keep them for
-            # minutes; taking messages back one after the other would only make those servers transfer them in vain.
-            if self._is_closing:
-                waiting, self._waiting = self._waiting, []
-                self._turn_back(waiting)
-            return []
-        group: dict[tuple[int, int], AtTheDot] = {}
-        others: list[AtTheDot] = []
-        for passenger in self._waiting:
-            number = passenger.asking.campaign_id, passenger.asking.id
-            # A row that was given back and claimed again may be on its way twice. The other one finds that out in the
-            # next group; in this one the row would open the gate for both.
-            if group.setdefault(number, passenger) is not passenger:
-                others.append(passenger)
-        self._waiting = others
-        return list(group.values())
+    def _gather(self, group: Group) -> None:
+        """Put together who is decided about now. On the writing thread."""
+        with self._counter:
+            group.results, self._results = self._results, []
+            if self.outage.why is not None:
+                # Until results can be written again, whoever comes waits at the dot, where the servers keep them for
+                # minutes; taking messages back one after the other would only make those servers transfer them in vain.
+                return
+            mine: dict[tuple[int, int], AtTheDot] = {}
+            others: list[AtTheDot] = []
+            for passenger in self._waiting:
+                number = passenger.asking.campaign_id, passenger.asking.id
+                # A row that was given back and claimed again may be on its way twice. The other one finds that out in
+                # the next group; in this one the row would open the gate for both.
+                if mine.setdefault(number, passenger) is not passenger:
+                    others.append(passenger)
+            group.waiting, self._waiting = list(mine.values()), others
+
+    def _take_waiting(self) -> list[AtTheDot]:
+        with self._counter:
+            waiting, self._waiting = self._waiting, []
+        return waiting
+
+    def _put_back(self, group: Group) -> None:
+        with self._counter:
+            self._results[:0] = group.results
+        self._turn_back(group.waiting)
 
     def _limits(self, waiting: list[AtTheDot]) -> Limits | None:
         scopes = [passenger.scopes for passenger in waiting]
         return Limits(scopes, self._valve.limits) if any(scopes) else None
 
-    def _pass(
-        self,
-        session: Session,
-        asking: list[Claimed],
-        results: list[Result],
-        limits: Limits | None,
-    ) -> tuple[Passage, float]:
-        passage = ledger.pass_gate(session, self._context, self._worker_id, asking, results, limits)
+    def _pass(self, session: Session, group: Group) -> tuple[Passage, float]:
+        self._gather(group)
+        asking = [passenger.asking for passenger in group.waiting]
+        passage = ledger.pass_gate(
+            session,
+            self._context,
+            self._worker_id,
+            asking,
+            group.results,
+            self._limits(group.waiting),
+        )
         # Taken before the commit, so that the time a dot may take is never overestimated.
         return passage, time.monotonic()
 

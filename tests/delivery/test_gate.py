@@ -1,10 +1,12 @@
 """The gate with passengers that tests make: what a journey can't easily bring about."""
 
 import asyncio
+import dataclasses
 from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
+from sqlmodel import Session
 
 from prefcentre.campaigns.models import Campaign
 from prefcentre.context import Context
@@ -142,3 +144,33 @@ def test_who_waits_can_be_turned_back_when_the_sender_ends(
     with_gate(any_context, worker, act)
     assert [passenger.told for passenger in passengers] == [["lost"], ["lost"]]
     assert outcomes(any_context) == {"claimed": 1}
+
+
+@pytest.mark.parametrize("any_context", ["sqlite"], indirect=True)
+def test_who_comes_while_others_write_goes_along_with_those_who_wait(
+    any_context: Context, spring: Campaign, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two processes take turns with the database; a group is put together when its turn has come."""
+    worker, claimed = claim(any_context, spring)
+    first = Passenger(claimed)
+    second = Passenger(dataclasses.replace(claimed, id=claimed.id + 1))
+    groups: list[int] = []
+    pass_gate = ledger.pass_gate
+
+    def counted(
+        session: Session, context: Context, worker: int, asking: list[Claimed], *rest: object
+    ) -> object:
+        groups.append(len(asking))
+        return pass_gate(session, context, worker, asking, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ledger, "pass_gate", counted)
+
+    async def act(found: Gate) -> None:
+        with any_context.db.turn():
+            found.ask(first)
+            await until(lambda: found.is_busy)
+            found.ask(second)
+        await until(lambda: bool(first.told and second.told))
+
+    with_gate(any_context, worker, act)
+    assert [size for size in groups if size] == [2]
