@@ -67,6 +67,11 @@ def report(session: Session, context: Context, slug: str) -> dict[str, Any]:
     }
 
 
+def unsubscribes(session: Session, slug: str) -> dict[str, int]:
+    """How many people left because of a campaign's mail, by the way they took. Raises NotFound."""
+    return queries.unsubscribe_counts(session, campaigns.get(session, slug).id or 0)
+
+
 def is_over(session: Session, slug: str) -> bool:
     """Whether nothing more can happen to a campaign by itself."""
     return campaigns.get(session, slug).state in _OVER

@@ -34,8 +34,13 @@ class TrackingEvent(SQLModel, table=True, metadata=TRACKING_METADATA):
     metadata = TRACKING_METADATA
     __tablename__ = "tracking_event"
     __table_args__ = (
+        # Holds all that counting people and listing them wants to know.
         sa.Index(
-            "ix_tracking_event_campaign_id_kind_hit_class", "campaign_id", "kind", "hit_class"
+            "ix_tracking_event_campaign_id_kind_hit_class_delivery_id",
+            "campaign_id",
+            "kind",
+            "hit_class",
+            "delivery_id",
         ),
     )
 

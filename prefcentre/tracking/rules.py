@@ -9,6 +9,10 @@ from prefcentre.tracking.models import HitClass
 
 LONGEST_AGENT = 160
 
+# A proxy fetches for a person who looks at that moment. What cannot be told is not counted as a person (R165, R174).
+PEOPLE = frozenset({HitClass.HUMAN, HitClass.PROXY})
+MACHINES = frozenset(HitClass) - PEOPLE
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:

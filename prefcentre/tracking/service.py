@@ -124,6 +124,69 @@ class _Waiting:
     done: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What was seen of a campaign's readers, machines apart.
+
+    ``links`` has for each link how many people and how many machines followed it, ``hours`` the hits of each hour
+    (UTC) by kind, again of people and of machines.
+    """
+
+    human_opens: int
+    human_clicks: int
+    machine_opens: int
+    machine_clicks: int
+    links: dict[int, tuple[int, int]]
+    hours: dict[str, dict[str, tuple[int, int]]]
+
+
+def tally(session: Session, campaign_id: int) -> Tally:
+    """Count a campaign's readers (R165, R174); ``session`` is one of ``context.db.tracking()``.
+
+    Proxies open on behalf of a person and count as one; what cannot be told counts as a machine. A recipient of whom
+    both were seen stands in both.
+    """
+
+    def people(kind: TrackingKind, classes: frozenset[HitClass]) -> int:
+        return queries.how_many_with(session, campaign_id, kind, classes)
+
+    links: dict[int, tuple[int, int]] = {}
+    for link, is_person, count in queries.people_by_link(session, campaign_id, rules.PEOPLE):
+        links[link] = _added(links.get(link), count, is_person=bool(is_person))
+    hours: dict[str, dict[str, tuple[int, int]]] = {}
+    for hour, kind, hit_class, count in queries.hits_by_hour(session, campaign_id):
+        kinds = hours.setdefault(hour, {})
+        kinds[kind] = _added(kinds.get(kind), count, is_person=hit_class in rules.PEOPLE)
+    return Tally(
+        people(TrackingKind.OPEN, rules.PEOPLE),
+        people(TrackingKind.CLICK, rules.PEOPLE),
+        people(TrackingKind.OPEN, rules.MACHINES),
+        people(TrackingKind.CLICK, rules.MACHINES),
+        links,
+        hours,
+    )
+
+
+def recipients_who(
+    session: Session,
+    campaign_id: int,
+    kind: TrackingKind,
+    *,
+    machines: bool = False,
+    link: int | None = None,
+    after: int = 0,
+    limit: int = 50,
+) -> list[int]:
+    """The ledger's numbers of recipients who opened or clicked, or for whom a machine did; in order, after a number."""
+    classes = rules.MACHINES if machines else rules.PEOPLE
+    return queries.people_who(session, campaign_id, kind, classes, link, after, limit)
+
+
+def _added(known: tuple[int, int] | None, count: int, *, is_person: bool) -> tuple[int, int]:
+    people, machines = known or (0, 0)
+    return (people + count, machines) if is_person else (people, machines + count)
+
+
 def _row(context: Context, hit: Hit) -> dict[str, Any]:
     verdict = rules.classify(hit.headers, hit.agent)
     return {

@@ -53,14 +53,14 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("tracking_event", schema=None) as batch_op:
         batch_op.create_index(
-            "ix_tracking_event_campaign_id_kind_hit_class",
-            ["campaign_id", "kind", "hit_class"],
+            "ix_tracking_event_campaign_id_kind_hit_class_delivery_id",
+            ["campaign_id", "kind", "hit_class", "delivery_id"],
             unique=False,
         )
 
 
 def downgrade() -> None:
     with op.batch_alter_table("tracking_event", schema=None) as batch_op:
-        batch_op.drop_index("ix_tracking_event_campaign_id_kind_hit_class")
+        batch_op.drop_index("ix_tracking_event_campaign_id_kind_hit_class_delivery_id")
 
     op.drop_table("tracking_event")

@@ -1,0 +1,206 @@
+"""Counts what became of a campaign, at once when it is small and beforehand when it is not.
+
+Part of the reporting service; ``service`` offers these functions to other packages.
+"""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Self
+
+from sqlmodel import Session
+
+from prefcentre.campaigns import service as campaigns
+from prefcentre.campaigns.service import Campaign
+from prefcentre.context import Context
+from prefcentre.delivery import service as delivery
+from prefcentre.delivery.models import DeliveryState
+from prefcentre.reporting import queries, rules
+from prefcentre.reporting.rules import Spread
+from prefcentre.tracking import service as tracking
+from prefcentre.tracking.service import Tally
+
+_READING_TIME = timedelta(days=7)
+_SHOWN_IN_TIMELINE = {
+    DeliveryState.ACCEPTED: "accepted",
+    DeliveryState.FAILED: "failed",
+    DeliveryState.EXPIRED: "failed",
+    DeliveryState.UNKNOWN: "unknown",
+    DeliveryState.DEFERRED: "deferred",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Where a link leads, and how many people and machines followed it."""
+
+    number: int
+    url: str
+    people: int
+    machines: int
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """All that was counted about one campaign at one moment."""
+
+    made_at: datetime
+    outcomes: Mapping[str, int]
+    unsubscribes: Mapping[str, int]
+    human_opens: int
+    machine_opens: int
+    human_clicks: int
+    machine_clicks: int
+    links: Sequence[Link]
+    timeline: Spread
+    reading: Spread
+    domains: Sequence[Mapping[str, Any]]
+
+    @property
+    def accepted(self) -> int:
+        """What everything else is a part of."""
+        return self.outcomes["accepted"]
+
+    @property
+    def unsubscribed(self) -> int:
+        """People who left by a link or button of this mail."""
+        return sum(self.unsubscribes.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """What is stored."""
+        return asdict(self) | {
+            "made_at": self.made_at.isoformat(),
+            "timeline": _spread_to_json(self.timeline),
+            "reading": _spread_to_json(self.reading),
+        }
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
+        """What ``to_json`` wrote."""
+        return cls(
+            **dict(stored)
+            | {
+                "made_at": datetime.fromisoformat(stored["made_at"]),
+                "links": [Link(**link) for link in stored["links"]],
+                "timeline": _spread_from_json(stored["timeline"]),
+                "reading": _spread_from_json(stored["reading"]),
+            }
+        )
+
+
+def count(session: Session, context: Context, campaign: Campaign) -> Figures:
+    """Count everything anew from the rows; for a million recipients it takes seconds."""
+    campaign_id = campaign.id or 0
+    with context.db.tracking() as tracking_session:
+        tally = tracking.tally(tracking_session, campaign_id)
+    status = delivery.status(session, campaign.slug)
+    begun = campaign.started_at or context.clock.now()
+    return Figures(
+        made_at=context.clock.now(),
+        outcomes=status["outcomes"],
+        unsubscribes=delivery.unsubscribes(session, campaign.slug),
+        human_opens=tally.human_opens,
+        machine_opens=tally.machine_opens,
+        human_clicks=tally.human_clicks,
+        machine_clicks=tally.machine_clicks,
+        links=_links(campaigns.links(session, campaign_id), tally),
+        timeline=rules.spread(_sent(queries.outcomes_by_minute(session, campaign_id))),
+        reading=rules.spread(_read(tally), begun + _READING_TIME),
+        domains=rules.by_domain(
+            (domain, state.value, people)
+            for domain, state, people in queries.outcomes_by_domain(session, campaign_id)
+        ),
+    )
+
+
+def of_campaign(session: Session, context: Context, campaign: Campaign) -> Figures:
+    """What is known of a campaign: counted now when it is small or was never counted, else as of the last count."""
+    return of_campaigns(session, context, [campaign])[campaign.id or 0]
+
+
+def of_campaigns(
+    session: Session, context: Context, several: Sequence[Campaign]
+) -> dict[int, Figures]:
+    """The same for several campaigns."""
+    stored = queries.figures(session, [campaign.id or 0 for campaign in several])
+    found = {}
+    for campaign in several:
+        known = stored.get(campaign.id or 0)
+        is_small = (campaign.audience or 0) <= rules.SMALL
+        found[campaign.id or 0] = (
+            count(session, context, campaign)
+            if known is None or is_small
+            else Figures.from_json(known.figures)
+        )
+    return found
+
+
+def refresh(context: Context) -> int:
+    """Count large campaigns again whose figures are too old; how many were. Opens its own sessions.
+
+    For the clockwork of one process; a page never waits for it.
+    """
+    with context.db.reading() as session:
+        large = [one for one in queries.begun(session) if (one.audience or 0) > rules.SMALL]
+        known = queries.figures(session, [one.id or 0 for one in large])
+    stale = [one for one in large if _is_stale(context, one, known.get(one.id or 0))]
+    for campaign in stale:
+        began = time.monotonic()
+        with context.db.reading() as session:
+            found = count(session, context, campaign)
+        took = round((time.monotonic() - began) * 1000)
+        with context.db.writing() as session:
+            queries.keep_figures(session, campaign.id or 0, found.made_at, took, found.to_json())
+    return len(stale)
+
+
+def _is_stale(context: Context, campaign: Campaign, known: Any) -> bool:
+    made_at, took = (known.made_at, known.took_ms) if known else (None, 0)
+    return rules.is_stale(campaign.state, campaign.finished_at, made_at, took, context.clock.now())
+
+
+def _links(urls: Mapping[int, str], tally: Tally) -> list[Link]:
+    found = [Link(number, url, *tally.links.get(number, (0, 0))) for number, url in urls.items()]
+    return sorted(found, key=lambda link: (-link.people, link.number))
+
+
+def _sent(
+    rows: Iterable[tuple[str, DeliveryState, int]],
+) -> list[tuple[datetime, str, int]]:
+    return [
+        (_moment(minute), _SHOWN_IN_TIMELINE[state], people)
+        for minute, state, people in rows
+        if state in _SHOWN_IN_TIMELINE
+    ]
+
+
+def _read(tally: Tally) -> list[tuple[datetime, str, int]]:
+    found = []
+    for hour, kinds in tally.hours.items():
+        for kind, (people, machines) in kinds.items():
+            found += [
+                (_moment(f"{hour}:00"), f"human_{kind}s", people),
+                (_moment(f"{hour}:00"), f"machine_{kind}s", machines),
+            ]
+    return found
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def _spread_to_json(found: Spread) -> dict[str, Any]:
+    return {
+        "step": found.step.total_seconds(),
+        "times": [at.isoformat() for at in found.times],
+        "amounts": {name: list(amounts) for name, amounts in found.amounts.items()},
+    }
+
+
+def _spread_from_json(stored: Mapping[str, Any]) -> Spread:
+    return Spread(
+        timedelta(seconds=stored["step"]),
+        [datetime.fromisoformat(at) for at in stored["times"]],
+        stored["amounts"],
+    )
