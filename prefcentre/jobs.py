@@ -27,6 +27,7 @@ from prefcentre.delivery import service as delivery
 from prefcentre.delivery.service import Outage, Worker
 from prefcentre.errors import PrefcentreError, Unavailable
 from prefcentre.failpoints import Failpoint
+from prefcentre.reporting import service as reporting
 from prefcentre.servicemail import service as servicemail
 from prefcentre.signups import service as signups
 from prefcentre.throttles import service as throttles
@@ -35,6 +36,7 @@ LEASE_NAME = "scheduler"
 OVERDUE = "overdue"
 LEASE_SECONDS, TICK_SECONDS, HEARTBEAT_SECONDS, RECOVERY_SECONDS = 5, 1, 3, 30
 PRUNING_SECONDS, EXPIRY_SECONDS = 60, 300
+COUNTING_SECONDS, COUNTING_AT_ONCE = 15, 20
 CLOCK_SECONDS, TOLERATED_JUMP_SECONDS, STEADY_SECONDS = 1.0, 2.0, 15.0
 LOOK_AHEAD = timedelta(seconds=30)
 
@@ -94,6 +96,7 @@ class Clockwork:
         self._every(PRUNING_SECONDS, self._prune)
         self._every(EXPIRY_SECONDS, self._expire)
         self._every(TICK_SECONDS, self._post)
+        self._every(COUNTING_SECONDS, self._count)
         self._scheduler.add_job(self._worker.keep_alive, "interval", seconds=HEARTBEAT_SECONDS)
         self._scheduler.start()
         self._watch = asyncio.get_running_loop().create_task(self._watch_clock())
@@ -227,6 +230,18 @@ class Clockwork:
         if self._epoch is not None:
             while delivery.post_waiting(self._context):
                 pass
+
+    def _count(self) -> None:
+        """Count for the pages what takes too long to be counted while somebody waits; one process does it for all."""
+        if self._epoch is None:
+            return
+        # After an import of a million people there is a lot to count, and nobody is in a hurry for it.
+        for _ in range(COUNTING_AT_ONCE):
+            with self._context.db.writing() as session:
+                counted = reporting.count_changes(session)
+            if not counted:
+                break
+        reporting.refresh(self._context)
 
     def _expire(self) -> None:
         """Write down which consents have run out; the gate has refused them since that instant (R94)."""

@@ -93,7 +93,9 @@ def by_domain(rows: Iterable[tuple[str | None, str, int]]) -> list[dict[str, Any
         outcomes[state] = outcomes.get(state, 0) + people
     gone = found.pop("", None)
     ranked = sorted(found.items(), key=lambda item: (-sum(item[1].values()), item[0]))
-    table = [{"domain": domain, "outcomes": outcomes} for domain, outcomes in ranked[:DOMAINS]]
+    table: list[dict[str, Any]] = [
+        {"domain": domain, "outcomes": outcomes} for domain, outcomes in ranked[:DOMAINS]
+    ]
     if rest := [outcomes for _, outcomes in ranked[DOMAINS:]]:
         table.append({"domain": "", "others": len(rest), "outcomes": _sum(rest)})
     if gone:

@@ -143,7 +143,7 @@ def test_who_left_because_of_a_mail_is_named(
     any_context: Context, any_cast: Cast, spring: Campaign
 ) -> None:
     token = LinkToken(
-        TokenKind.UNSUBSCRIBE, any_cast.ada.public_id, any_cast.news.id or 0, spring.id
+        TokenKind.UNSUBSCRIBE, any_cast.ada.public_id, any_cast.news.id or 0, spring.id or 0
     )
     with any_context.db.writing() as session:
         preferences.unsubscribe(session, any_context, token, Visit(Method.ONE_CLICK))
