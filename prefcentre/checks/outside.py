@@ -25,6 +25,9 @@ _SPAMD_TIMEOUT, _SPAMD_LIMIT = 20.0, 64 * 1024
 _SCORE = re.compile(
     rb"^Spam:\s*\w+\s*;\s*(-?[\d.]+)\s*/\s*(-?[\d.]+)", re.MULTILINE | re.IGNORECASE
 )
+_SET_ASIDE = [
+    ipaddress.ip_network(text) for text in ("192.0.0.0/24", "64:ff9b:1::/48", "3fff::/20")
+]
 Resolve = Callable[[str, int], Sequence[str]]
 
 
@@ -69,6 +72,9 @@ def is_public(address: str) -> bool:
             inner = ipaddress.IPv4Address(int(found) & 0xFFFFFFFF)
     if inner is not None:
         return is_public(str(inner))
+    # Pythons differ about parts of what is set aside for protocols.
+    if any(found in network for network in _SET_ASIDE if network.version == found.version):
+        return False
     return found.is_global and not (found.is_multicast or found.is_reserved or found.is_unspecified)
 
 

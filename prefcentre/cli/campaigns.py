@@ -3,7 +3,8 @@
 import getpass
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -14,7 +15,7 @@ from rich.table import Table
 from prefcentre import addresses
 from prefcentre.campaigns import service as campaigns
 from prefcentre.campaigns.service import CampaignState
-from prefcentre.cli import watching
+from prefcentre.cli import campaign_texts, watching
 from prefcentre.cli.common import JsonOption, answer, err, opened, out
 from prefcentre.context import Context
 from prefcentre.delivery import service as delivery
@@ -24,6 +25,8 @@ from prefcentre.errors import InvalidInput
 app = typer.Typer(help="Campaigns: check, plan, try, send, report.", no_args_is_help=True)
 
 Slug = Annotated[str, typer.Argument(help="The campaign's name: its folder under campaigns/.")]
+app.command("pull")(campaign_texts.pull)
+app.command("apply")(campaign_texts.apply)
 _LOOK_AGAIN_SECONDS = 0.5
 _OVER = {CampaignState.FINISHED, CampaignState.CANCELLED, CampaignState.HELD}
 
@@ -52,9 +55,14 @@ def list_campaigns(*, as_json: JsonOption = False) -> None:
 
 @app.command()
 def check(slug: Slug, *, as_json: JsonOption = False) -> None:
-    """Compile a campaign and say what would keep it from going out. Exits with 1 when something would."""
-    with opened() as context, context.db.reading() as session:
-        checked = delivery.check(session, context, slug)
+    """Compile a campaign and say what would keep it from going out. Exits with 1 when something would.
+
+    Its variables are tried with its whole audience, and its links are tried when mail leaves this machine.
+    """
+    from prefcentre.checks import service as checks
+
+    with opened() as context, _people_tried(show=err.is_terminal and not as_json) as tell:
+        checked, items = checks.check(context, slug, tell=tell)
     findings = [
         {"level": finding.level, "name": finding.name, "message": finding.message}
         for finding in checked.findings
@@ -63,7 +71,12 @@ def check(slug: Slug, *, as_json: JsonOption = False) -> None:
     ready = [] if checked.errors else [f"“{slug}” is ready to go."]
     answer(
         as_json,
-        {"slug": slug, "ok": not checked.errors, "findings": findings},
+        {
+            "slug": slug,
+            "ok": not checked.errors,
+            "findings": findings,
+            "checks": [item.as_json() for item in items],
+        },
         "\n".join([*warnings, *ready]),
     )
     checked.require_clean()
@@ -123,10 +136,11 @@ def start(
     as_json: JsonOption = False,
 ) -> None:
     """Give a campaign its time: now, or --at. It is sent by a running worker; with --wait also without one."""
+    from prefcentre.checks import service as checks
+
     start_at, zone = _read_time(at)
     with opened() as context:
-        with context.db.reading() as session:
-            checked = delivery.check(session, context, slug)
+        checked = checks.for_start(context, slug)
         with context.db.writing() as session:
             delivery.start(session, context, checked, start_at, zone)
         if wait:
@@ -255,6 +269,20 @@ def report(slug: Slug, *, as_json: JsonOption = False) -> None:
     for name in ("opens", "clicks", "unsubscribes", "bounces", "complaints"):
         parts = ", ".join(f"{kind} {count}" for kind, count in found[name].items()) or "none"
         out.print(f"{name}: {parts}", markup=False)
+
+
+@contextmanager
+def _people_tried(*, show: bool) -> Iterator[Callable[[int, int], bool]]:
+    """Shows how many people of the audience the campaign was tried with."""
+    columns = (TextColumn("Trying every variable"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=err, disable=not show, transient=True) as progress:
+        bar = progress.add_task("", total=None)
+
+        def tell(done: int, total: int) -> bool:
+            progress.update(bar, completed=done, total=total)
+            return True
+
+        yield tell
 
 
 def _read_time(at: str | None) -> tuple[Any, str | None]:
