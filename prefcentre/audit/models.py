@@ -30,6 +30,14 @@ class AuditAction(StrEnum):
     IMPORTED = "imported"  # Brought people in from a file.
     IMPORT_UNDONE = "import_undone"  # Took an import back.
     TOPIC_CHANGED = "topic_changed"  # Made, changed, archived or brought back a topic.
+    CAMPAIGN_SCHEDULED = "campaign_scheduled"  # Gave a campaign its time, or sent it at once.
+    CAMPAIGN_UNSCHEDULED = "campaign_unscheduled"  # Took a campaign's time back.
+    CAMPAIGN_PAUSED = "campaign_paused"  # Stopped a campaign for now.
+    CAMPAIGN_RESUMED = "campaign_resumed"  # Let a paused or held campaign go on.
+    CAMPAIGN_CANCELLED = "campaign_cancelled"  # Ended a campaign before everybody had it.
+    UNKNOWN_SETTLED = (
+        "unknown_settled"  # Decided about mails of which nobody knows whether they arrived.
+    )
 
 
 class AuditEvent(SQLModel, table=True):

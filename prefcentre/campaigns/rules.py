@@ -144,13 +144,43 @@ def read_time(text: str) -> tuple[datetime, str | None]:
     return _in_zone(found, zone_name), zone_name
 
 
-def _in_zone(local: datetime, zone_name: str) -> datetime:
+def read_local_time(text: str, zone_name: str) -> datetime:
+    """A time as a form on a page sends it, such as ``2026-12-01T09:00``, on the clocks of a zone; in UTC (R190).
+
+    Refuses an hour that the clock change skips or repeats, because a person who is there can say which one is meant.
+    Raises InvalidInput.
+    """
     try:
-        zone = ZoneInfo(zone_name)
+        local = datetime.fromisoformat(text.strip())
+    except ValueError as error:
+        raise InvalidInput("Choose a day and a time.") from error
+    if local.tzinfo is not None:
+        raise InvalidInput("Choose the time without an offset; the zone stands beside it.")
+    zone = _zone(zone_name.strip())
+    first, second = (local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+    shown = f"{local:%H:%M} on {local:%-d %B %Y}"
+    if first.astimezone(zone).replace(tzinfo=None) != local:
+        raise InvalidInput(
+            f"There is no {shown} in {zone_name}: the clocks go forward over it. Choose a time before or after."
+        )
+    if first != second:
+        raise InvalidInput(
+            f"{shown} comes twice in {zone_name}: the clocks go back. Choose a time before or after that hour."
+        )
+    return first
+
+
+def _zone(zone_name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(zone_name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise InvalidInput(
             f"“{zone_name}” is not a time zone; write one such as Europe/Sofia."
         ) from error
+
+
+def _in_zone(local: datetime, zone_name: str) -> datetime:
+    zone = _zone(zone_name)
     # With fold=0 a skipped hour is read with the offset before the change, which lands after the gap.
     return local.replace(tzinfo=zone, fold=0).astimezone(UTC)
 

@@ -53,7 +53,7 @@ from prefcentre.campaigns.models import (
     Snippet,
 )
 from prefcentre.campaigns.queries import ORDERS, Listed, Wanted
-from prefcentre.campaigns.rules import CampaignEvent, is_overdue, read_time
+from prefcentre.campaigns.rules import CampaignEvent, is_overdue, read_local_time, read_time
 from prefcentre.campaigns.snippets import all_snippets, drop_snippet, keep_snippet
 from prefcentre.context import Context
 from prefcentre.errors import NotFound, WrongState
@@ -94,6 +94,7 @@ __all__ = [
     "new_file",
     "pull_draft",
     "read_frame",
+    "read_local_time",
     "read_source",
     "read_time",
     "save",

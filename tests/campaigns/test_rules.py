@@ -113,3 +113,42 @@ def test_a_slug_may_hold_small_letters_digits_and_hyphens(slug: str) -> None:
 @pytest.mark.parametrize("slug", ["", "-a", "a-", "A", "a/b", "..", "a b", "ä", "a" * 65, "a\n"])
 def test_other_slugs_are_refused(slug: str) -> None:
     assert not rules.is_slug(slug)
+
+
+# --- a time from a page -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "zone", "expected"),
+    [
+        ("2026-12-01T09:00", "Europe/Sofia", datetime(2026, 12, 1, 7, tzinfo=UTC)),
+        ("2026-07-01T09:00", "Europe/Sofia", datetime(2026, 7, 1, 6, tzinfo=UTC)),
+        ("2026-12-01T09:00:30", "UTC", datetime(2026, 12, 1, 9, 0, 30, tzinfo=UTC)),
+        # The hours beside those that the clock change skips and repeats.
+        ("2027-03-28T02:59", "Europe/Sofia", datetime(2027, 3, 28, 0, 59, tzinfo=UTC)),
+        ("2027-03-28T04:00", "Europe/Sofia", datetime(2027, 3, 28, 1, tzinfo=UTC)),
+        ("2026-10-25T02:59", "Europe/Sofia", datetime(2026, 10, 24, 23, 59, tzinfo=UTC)),
+        ("2026-10-25T04:00", "Europe/Sofia", datetime(2026, 10, 25, 2, tzinfo=UTC)),
+    ],
+)
+def test_a_time_from_a_page_is_read_on_the_clocks_of_its_zone(
+    text: str, zone: str, expected: datetime
+) -> None:
+    assert rules.read_local_time(text, zone) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "zone", "words"),
+    [
+        ("", "Europe/Sofia", "Choose a day and a time"),
+        ("tomorrow", "Europe/Sofia", "Choose a day and a time"),
+        ("2026-12-01T09:00+02:00", "Europe/Sofia", "without an offset"),
+        ("2026-12-01T09:00", "", "is not a time zone"),
+        ("2026-12-01T09:00", "../../etc/passwd", "is not a time zone"),
+        ("2027-03-28T03:30", "Europe/Sofia", "There is no 03:30 on 28 March 2027"),
+        ("2026-10-25T03:30", "Europe/Sofia", "comes twice"),
+    ],
+)
+def test_a_time_that_is_no_time_is_refused_in_words(text: str, zone: str, words: str) -> None:
+    with pytest.raises(InvalidInput, match=words):
+        rules.read_local_time(text, zone)
