@@ -38,7 +38,7 @@ class Imported(NamedTuple):
 
 def append(
     session: Session, context: Context, keys: ChainKeys, terms: Terms, people: Sequence[Imported]
-) -> None:
+) -> range:
     """See ``service.record_imported``."""
     seq, digest = queries.locked_head(session, chain.GENESIS)
     first = _first(context, keys, terms, seq + 1, digest)
@@ -74,6 +74,7 @@ def append(
     queries.add_consents(session, consents | shared)
     queries.move_head(session, numbers[-1], hashes[-1])
     heads.note_after_commit(session, context.settings.data_dir, numbers[-1], hashes[-1])
+    return numbers
 
 
 def _ends(terms: Terms, times: Sequence[str]) -> list[str | None]:

@@ -251,15 +251,17 @@ def expire(session: Session, context: Context, limit: int = 200) -> int:
 
 def record_imported(
     session: Session, context: Context, terms: Terms, people: Sequence[Imported]
-) -> None:
+) -> range:
     """Append the consents that a file brings to people who were never asked, in this order (R85, R99).
 
     As ``record`` with the action IMPORTED, but made for a million of them: it neither asks where they stand nor
-    replaces anything. Should one of them have this consent already, the database refuses all.
+    replaces anything. Should one of them have this consent already, the database refuses all. Returns the numbers of
+    the events.
     """
-    if people:
-        session.flush()
-        many.append(session, context, chain_keys(context), terms, people)
+    if not people:
+        return range(0)
+    session.flush()
+    return many.append(session, context, chain_keys(context), terms, people)
 
 
 class _Writer:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from sqlmodel import Session
 
@@ -88,8 +89,21 @@ class DryRun:
         return any(keyed.key in self.rehearsal.people for keyed in person.keys)
 
 
+@dataclass(slots=True)
+class Trace:
+    """What a chunk wrote, as far as undoing it needs that: people, events, and what changed of people who were known."""
+
+    added: list[int] = field(default_factory=list)
+    events: range = range(0)
+    changes: dict[int, dict[str, list[Any]]] = field(default_factory=dict)
+
+
 class Chunk:
-    """One chunk being settled in the session of its transaction."""
+    """One chunk being settled in the session of its transaction.
+
+    After ``settle``, ``stored`` are the lines with what became of them, ``without`` says for the numbers of lines why
+    they grant nothing, and ``trace`` is what an undo needs.
+    """
 
     def __init__(
         self,
@@ -104,6 +118,9 @@ class Chunk:
         self._dry = dry
         self._now: datetime = context.clock.now()
         self._now_text = chain.time_text(self._now)
+        self.stored: Sequence[_Stored] = ()
+        self.without: dict[int, str] = {}
+        self.trace = Trace()
 
     def settle(self, prepared: Prepared) -> tuple[Counts, list[Reject]]:
         """Store these people and grant what may be granted.
@@ -134,6 +151,8 @@ class Chunk:
             for item, found in zip(items, settled, strict=True)
             if found.record is not None
         ]
+        self.stored = stored
+        self._trace(stored)
         self._keep_tracking(stored)
         counts = Counts()
         if self._grant is not None:
@@ -142,6 +161,13 @@ class Chunk:
         counts.refused = len(rejects) + len(prepared.rejects)
         counts.read = counts.refused + len(stored)
         return counts, sorted(prepared.rejects + rejects)
+
+    def _trace(self, stored: Sequence["_Stored"]) -> None:
+        for _, found, record in stored:
+            if found.outcome is Outcome.ADDED:
+                self.trace.added.append(record.id)
+            elif record.changes and not record.is_new:
+                self.trace.changes[record.id] = record.changes
 
     def _keep_tracking(self, stored: Sequence["_Stored"]) -> None:
         asked = {record.id for item, _, record in stored if item.tracking is not None}
@@ -158,6 +184,12 @@ class Chunk:
             if after != before:
                 now[record.id] = changed[record.id] = after
                 _touch(found)
+                if not record.is_new:
+                    told = self.trace.changes.setdefault(record.id, {})
+                    told["tracking"] = [
+                        list(known.get(record.id, rules.NEVER_ANSWERED)),
+                        list(after),
+                    ]
         if self._dry is None:
             queries.set_tracking(self._session, changed, known, self._now)
         else:
@@ -178,6 +210,7 @@ class Chunk:
             why_not = rules.why_not_granted(item.stopped, record.row, state, reason, grant.channel)
             if why_not is not None:
                 counts.not_granted[why_not] = counts.not_granted.get(why_not, 0) + 1
+                self.without[item.number] = why_not
             elif consent.may_import(state):
                 states[number] = ConsentState.GRANTED
                 granted.append(self._imported(item, record))
@@ -186,7 +219,9 @@ class Chunk:
                     self._dry.granted.add(number)
         counts.granted = len(granted)
         if self._dry is None:
-            consent.record_imported(self._session, self._context, grant.terms, granted)
+            self.trace.events = consent.record_imported(
+                self._session, self._context, grant.terms, granted
+            )
 
     def _states(self, people: set[int], grant: Grant) -> dict[int, ConsentState]:
         found = consent.states_of(self._session, people)

@@ -1,6 +1,6 @@
 """All SQL on runs of imports, and on the tracking choices that a file brings."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,10 +10,12 @@ from sqlmodel import Session, col, select
 
 from prefcentre.db import is_sqlite
 from prefcentre.preferences.models import Frequency, Preference, TrackingChoice
-from prefcentre.subscribers.models import ImportRun, ImportState
+from prefcentre.subscribers.models import ImportChange, ImportPart, ImportRun, ImportState
 
 _RUN: sa.Table = ImportRun.__table__  # type: ignore[attr-defined]
 _PREFERENCE: sa.Table = Preference.__table__  # type: ignore[attr-defined]
+_PART: sa.Table = ImportPart.__table__  # type: ignore[attr-defined]
+_CHANGE: sa.Table = ImportChange.__table__  # type: ignore[attr-defined]
 _CHECKPOINT_PAGES = 8_000
 
 
@@ -26,10 +28,101 @@ class Run:
     counts: dict[str, Any]
 
 
+def run_with(session: Session, run_id: int) -> ImportRun | None:
+    """One run, as the database has it now."""
+    return session.get(ImportRun, run_id, populate_existing=True)
+
+
+def runs(session: Session, limit: int) -> list[ImportRun]:
+    """The newest runs, without those that were dropped."""
+    statement = select(ImportRun).where(ImportRun.state != ImportState.DROPPED)
+    return list(session.exec(statement.order_by(col(ImportRun.id).desc()).limit(limit)))
+
+
+def waiting_runs(
+    session: Session, now: datetime, states: Collection[ImportState]
+) -> list[ImportRun]:
+    """Runs from the desk in these states that no living worker is at, the oldest first."""
+    statement = select(ImportRun).where(
+        col(ImportRun.state).in_(states),
+        col(ImportRun.stored_file).is_not(None),
+        sa.or_(col(ImportRun.busy_until).is_(None), col(ImportRun.busy_until) <= now),
+    )
+    return list(session.exec(statement.order_by(col(ImportRun.id))))
+
+
+def take_run(session: Session, run_id: int, now: datetime, until: datetime) -> bool:
+    """Keep a run from other workers until then, unless one is at it."""
+    statement = (
+        sa.update(_RUN)
+        .where(_RUN.c.id == run_id, sa.or_(_RUN.c.busy_until.is_(None), _RUN.c.busy_until <= now))
+        .values(busy_until=until)
+    )
+    return session.connection().execute(statement).rowcount == 1
+
+
+def change_run(session: Session, run_id: int, **columns: Any) -> None:
+    """Store these columns of a run."""
+    session.connection().execute(sa.update(_RUN).where(_RUN.c.id == run_id).values(**columns))
+
+
+def move_state(
+    session: Session,
+    run_id: int,
+    before: Collection[ImportState],
+    after: ImportState,
+    **columns: Any,
+) -> bool:
+    """Let a run go from one of these states to another; False when it is in none of them (any more)."""
+    statement = (
+        sa.update(_RUN)
+        .where(_RUN.c.id == run_id, _RUN.c.state.in_(before))
+        .values(state=after, **columns)
+    )
+    return session.connection().execute(statement).rowcount == 1
+
+
+def add_parts(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Keep which people and events a chunk made."""
+    if rows:
+        session.connection().execute(sa.insert(_PART), rows)
+
+
+def changes_of(session: Session, run_id: int, subscriber_ids: Collection[int]) -> dict[int, Any]:
+    """What this run has changed of these people so far."""
+    columns = _CHANGE.c
+    statement = sa.select(columns.subscriber_id, columns.changes)
+    found = session.execute(
+        statement.where(columns.run_id == run_id, columns.subscriber_id.in_(subscriber_ids))
+    )
+    return {person: dict(changes) for person, changes in found}
+
+
+def put_changes(
+    session: Session, run_id: int, changes: Mapping[int, Any], known: Collection[int]
+) -> None:
+    """Keep what a run changed of people; those in ``known`` have a row already."""
+    table = sa.update(_CHANGE).where(
+        _CHANGE.c.run_id == run_id, _CHANGE.c.subscriber_id == sa.bindparam("person")
+    )
+    again = [{"person": one, "new": changes[one]} for one in changes if one in known]
+    new = [
+        {"run_id": run_id, "subscriber_id": one, "changes": changes[one]}
+        for one in changes
+        if one not in known
+    ]
+    if new:
+        session.connection().execute(sa.insert(_CHANGE), new)
+    if again:
+        session.connection().execute(table.values(changes=sa.bindparam("new")), again)
+
+
 def interrupted_run(session: Session, fingerprint: str, options: Mapping[str, Any]) -> Run | None:
     """The run of this file with these options that has not come to its end."""
     statement = select(ImportRun).where(
-        ImportRun.fingerprint == fingerprint, ImportRun.state == ImportState.RUNNING
+        ImportRun.fingerprint == fingerprint,
+        ImportRun.state == ImportState.RUNNING,
+        col(ImportRun.stored_file).is_(None),
     )
     for run in session.exec(statement.order_by(col(ImportRun.id).desc())):
         if run.id is not None and dict(run.options) == dict(options):

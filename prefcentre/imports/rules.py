@@ -1,6 +1,6 @@
 """Decides who may not come in, and whether a line may grant a consent."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from prefcentre.consent.models import ConsentState
@@ -67,3 +67,34 @@ def tracking_after(now: Answers, wanted: bool) -> Answers:  # noqa: FBT001 - the
 def harmless_cell(text: str) -> str:
     """A cell that a spreadsheet will not run as a formula (T26)."""
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
+def stretches(numbers: Sequence[int]) -> list[tuple[int, int]]:
+    """Rising numbers as stretches without a gap: on a busy server somebody else's may lie between."""
+    found: list[tuple[int, int]] = []
+    for number in numbers:
+        if found and number == found[-1][1] + 1:
+            found[-1] = (found[-1][0], number)
+        else:
+            found.append((number, number))
+    return found
+
+
+Changes = dict[str, list[Any]]
+"""For each field what it was and what it became; of attributes only those that changed."""
+
+
+def together(earlier: Changes, later: Changes) -> Changes:
+    """Two changes of one person as one, from what was there first to what is there now."""
+    found = dict(earlier)
+    for name, (before, after) in later.items():
+        if name not in found:
+            found[name] = [before, after]
+        elif name == "attributes":
+            first, last = found[name]
+            # What an earlier line added was nothing before.
+            was = {key: value for key, value in before.items() if key not in last}
+            found[name] = [{**was, **first}, {**last, **after}]
+        else:
+            found[name] = [found[name][0], after]
+    return found

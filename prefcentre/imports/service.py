@@ -1,34 +1,41 @@
 """Bring a file of people in: look it over, then read, judge, store and grant, one chunk after the other."""
 
+import hashlib
 import time
 import zoneinfo
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from sqlmodel import Session
 
 from prefcentre import failpoints
 from prefcentre.consent import service as consent
 from prefcentre.consent.service import Channel, LawfulBasis
 from prefcentre.context import Context
 from prefcentre.db import refresh_statistics
-from prefcentre.errors import InvalidInput, Refused
+from prefcentre.errors import InvalidInput, NotFound, Refused
 from prefcentre.failpoints import Failpoint
-from prefcentre.imports import columns, csvfile, queries, reading
-from prefcentre.imports.chunks import Chunk, Counts, DryRun, Grant
+from prefcentre.imports import columns, csvfile, queries, reading, rules, spreadsheets
+from prefcentre.imports.chunks import Chunk, Counts, DryRun, Grant, Trace
 from prefcentre.imports.columns import Columns
 from prefcentre.imports.csvfile import Sheet
-from prefcentre.imports.judging import Judge, Prepared
+from prefcentre.imports.judging import Judge, Prepared, Reject
 from prefcentre.imports.queries import Run
 from prefcentre.imports.reader import Task
 from prefcentre.imports.rejects import Rejects
+from prefcentre.subscribers.models import ImportState
 
 # Small enough that a page or an opt-out, which waits for the same lock, waits some tens of milliseconds.
 CHUNK = 1_000
 
 Progress = Callable[[int, int], None]
 """Called with the bytes read so far and the size of the file."""
+
+Watch = Callable[[Chunk, Sequence[Reject]], None]
+"""Called in a dry run with each chunk that was judged, and the lines it refuses."""
 
 Tell = Callable[[Mapping[str, str | None]], None]
 """Called with what each column becomes, before anything is written."""
@@ -42,6 +49,7 @@ class ImportOptions:
     channel: str | None = None
     basis: str | None = None
     source: str | None = None
+    evidence: str | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
     encoding: str | None = None
     delimiter: str | None = None
@@ -95,29 +103,34 @@ def import_file(
     options: ImportOptions,
     progress: Progress | None = None,
     tell: Tell | None = None,
+    *,
+    watch: Watch | None = None,
+    run_id: int | None = None,
 ) -> ImportResult:
-    """Bring the people of a CSV file in, and grant the consent that the options name.
+    """Bring the people of a CSV file or a spreadsheet's first sheet in, and grant the consent that the options name.
 
     Opens a transaction of its own for each chunk, which also stores how far it came; the same call on the same file
     goes on after an interruption, and once it is done reads the file anew without changing anything. Lines that can't
     be used are refused with a reason in a file of their own. A consent is granted only to people who were never asked:
     nobody whom a suppression, an own withdrawal or an unconfirmed sign-up covers is revived, and who was erased is not
-    stored (R97-R99, R177, R180). With ``dry_run`` everything is judged and nothing written.
+    stored (R97-R99, R177, R180). With ``dry_run`` everything is judged and nothing written, and ``watch`` sees how.
+    ``run_id`` is a run that was begun elsewhere, for this file. What an undo needs is kept beside what is written.
 
     Raises NotFound and InvalidInput for a file, an option or a topic that can't be used, before anything is written,
     and Refused when another process is at the same file.
     """
     grant = _grant(context, options)
-    sheet = csvfile.open_sheet(path, options.encoding, options.delimiter)
+    sheet = csvfile.open_sheet(_as_csv(context, path), options.encoding, options.delimiter)
     settled = columns.settle(sheet.header, options.columns)
     if tell is not None:
         tell(settled.told)
     job = _Job(context, sheet, settled, grant, progress or _silent)
+    job.name, job.evidence = path.name, (options.evidence or "").strip()
     started = time.monotonic()
     if options.dry_run:
-        result, done_before, rejects_file = job.rehearse(), 0, None
+        result, done_before, rejects_file = job.rehearse(watch), 0, None
     else:
-        result, done_before, rejects_file = job.run(_told_options(options))
+        result, done_before, rejects_file = job.run(_told_options(options), run_id)
     seconds = max(time.monotonic() - started, 0.001)
     return ImportResult(
         counts=result,
@@ -128,6 +141,18 @@ def import_file(
         dry_run=options.dry_run,
         grants=options.grants,
     )
+
+
+def _as_csv(context: Context, path: Path) -> Path:
+    """A spreadsheet as a file that can be gone on with: the same sheet is the same file (T27)."""
+    if not spreadsheets.is_spreadsheet(path):
+        return path
+    with path.open("rb") as file:
+        name = hashlib.file_digest(file, "sha256").hexdigest()[:32]
+    target = context.settings.data_dir / "imports" / "sheets" / name / f"{path.stem[:100]}.csv"
+    if not target.exists():
+        spreadsheets.to_csv(path, target)
+    return target
 
 
 def _silent(_done: int, _size: int) -> None:
@@ -178,10 +203,14 @@ class _Job:
         self._columns = found
         self._grant = grant
         self._progress = progress
+        self.name = sheet.path.name
+        self.evidence = ""
 
-    def run(self, options: Mapping[str, Any]) -> tuple[Counts, int, Path | None]:
+    def run(
+        self, options: Mapping[str, Any], run_id: int | None
+    ) -> tuple[Counts, int, Path | None]:
         """Go on where an earlier call stopped, or begin; the totals, the lines done before, and the rejects file."""
-        run, counts, rejects = self._begin(options)
+        run, counts, rejects = self._begin(options, run_id)
         done_before = counts.read
         with reading.chunks(self._task(run.position, run.id)) as parts:
             for prepared in parts:
@@ -194,7 +223,7 @@ class _Job:
                 refresh_statistics(session, "subscriber", "subscriber_key", "consent", "preference")
         return counts, done_before, rejects.path if rejects.size else None
 
-    def rehearse(self) -> Counts:
+    def rehearse(self, watch: Watch | None = None) -> Counts:
         """Judge everything as ``run`` would and write nothing."""
         dry, counts = DryRun(), Counts()
         with reading.chunks(self._task(0, 0)) as parts:
@@ -207,8 +236,10 @@ class _Job:
             for prepared in parts:
                 with self._context.db.reading() as session:
                     chunk = Chunk(session, self._context, self._grant, dry)
-                    settled, _refused = chunk.settle(prepared)
+                    settled, refused = chunk.settle(prepared)
                     counts = counts.plus(settled)
+                if watch is not None:
+                    watch(chunk, refused)
                 self._progress(prepared.read_bytes, self._sheet.size)
         return counts
 
@@ -217,7 +248,8 @@ class _Job:
             zoneinfo.available_timezones() if self._columns.of("timezone") else frozenset()
         )
         now = self._context.clock.now()
-        evidence = {"file": self._sheet.path.name, "run": run_id} if self._grant else None
+        proof = {"proof": self.evidence} if self.evidence else {}
+        evidence = {"file": self.name, "run": run_id, **proof} if self._grant else None
         judge = Judge(self._columns, timezones, self._context.lookup, now, evidence)
         return Task(self._sheet, skip, CHUNK, judge)
 
@@ -235,6 +267,7 @@ class _Job:
             if refused:
                 # Before the commit: a line that is counted as refused is in the file, whatever happens.
                 rejects.write(refused)
+            _keep_trace(session, run, chunk.trace)
             stored = {**asdict(counts), "rejects_size": rejects.size}
             queries.note_counts(session, run, stored, str(rejects.path) if rejects.size else None)
             failpoints.reach(Failpoint.IMPORT_CHUNK)
@@ -242,14 +275,18 @@ class _Job:
         run.position = position
         return counts
 
-    def _begin(self, options: Mapping[str, Any]) -> tuple[Run, Counts, Rejects]:
+    def _begin(self, options: Mapping[str, Any], run_id: int | None) -> tuple[Run, Counts, Rejects]:
         sheet = self._sheet
         with self._context.db.writing() as session:
-            run = queries.interrupted_run(session, sheet.fingerprint, options)
+            run = (
+                queries.interrupted_run(session, sheet.fingerprint, options)
+                if run_id is None
+                else _given(session, run_id, sheet.fingerprint)
+            )
             if run is None:
                 run = queries.start_run(
                     session,
-                    file_name=sheet.path.name,
+                    file_name=self.name,
                     fingerprint=sheet.fingerprint,
                     options=options,
                     mapping=self._columns.told,
@@ -260,3 +297,36 @@ class _Job:
         folder = self._context.settings.data_dir / "rejects"
         path = folder / f"{sheet.path.stem[:100]}-{run.id}.csv"
         return run, Counts(**stored), Rejects(path, sheet.header, size)
+
+
+def _given(session: Session, run_id: int, fingerprint: str) -> Run:
+    row = queries.run_with(session, run_id)
+    if row is None:
+        raise NotFound(f"There is no import with the number {run_id}.")
+    if row.position and row.fingerprint != fingerprint:
+        raise Refused("The file is not the one any more that this import began with.")
+    queries.change_run(session, run_id, state=ImportState.RUNNING, fingerprint=fingerprint)
+    return Run(run_id, row.position, dict(row.counts))
+
+
+def _keep_trace(session: Session, run: Run, trace: Trace) -> None:
+    """What an undo needs of this chunk; ``run.position`` is where the chunk begins and numbers its parts."""
+    added = rules.stretches(trace.added)
+    rows: list[dict[str, Any]] = [
+        {"first_subscriber": first, "last_subscriber": last} for first, last in added
+    ]
+    if trace.events:
+        rows = rows or [{"first_subscriber": None, "last_subscriber": None}]
+    ends = (trace.events[0], trace.events[-1]) if trace.events else (None, None)
+    for place, row in enumerate(rows):
+        first, last = ends if place == 0 else (None, None)
+        row |= {"run_id": run.id, "number": run.position + place, "first_event": first}
+        row["last_event"] = last
+    queries.add_parts(session, rows)
+    if trace.changes:
+        known = queries.changes_of(session, run.id, set(trace.changes))
+        changes = {
+            person: rules.together(known.get(person, {}), found)
+            for person, found in trace.changes.items()
+        }
+        queries.put_changes(session, run.id, changes, known)
