@@ -35,6 +35,14 @@ class AuditAction(StrEnum):
     CAMPAIGN_PAUSED = "campaign_paused"  # Stopped a campaign for now.
     CAMPAIGN_RESUMED = "campaign_resumed"  # Let a paused or held campaign go on.
     CAMPAIGN_CANCELLED = "campaign_cancelled"  # Ended a campaign before everybody had it.
+    CAMPAIGN_MADE = "campaign_made"  # Began a campaign, or copied one.
+    CAMPAIGN_WRITTEN = "campaign_written"  # Changed what a campaign says.
+    CAMPAIGN_TESTED = "campaign_tested"  # Sent one marked mail of a campaign.
+    CAMPAIGN_PULLED = "campaign_pulled"  # Wrote a campaign into its files.
+    CAMPAIGN_APPLIED = "campaign_applied"  # Took a campaign's files in place of its text.
+    PICTURE_KEPT = "picture_kept"  # Put a picture into the library.
+    PICTURE_CHANGED = "picture_changed"  # Described a picture, hid it or brought it back.
+    SNIPPET_CHANGED = "snippet_changed"  # Kept or threw away a piece of text.
     UNKNOWN_SETTLED = (
         "unknown_settled"  # Decided about mails of which nobody knows whether they arrived.
     )
