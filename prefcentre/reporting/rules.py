@@ -20,6 +20,8 @@ _LIVE_SECONDS, _WARM_SECONDS, _COOL_SECONDS = 30.0, 300.0, 6 * 3600.0
 _WARM_FOR, _COOL_FOR = timedelta(days=3), timedelta(days=30)
 # Counting takes at most this part of the machine's time.
 _REST = 20
+_NEW_PART = 0.4
+_LONGEST_GUESS = timedelta(days=30).total_seconds()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,32 @@ class Spread:
     step: timedelta
     times: Sequence[datetime]
     amounts: Mapping[str, Sequence[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How far a campaign was at one look, and how quick it seemed; the rate is None at the first look."""
+
+    at: datetime
+    done: int
+    rate: float | None = None
+
+
+def look(before: Look | None, at: datetime, done: int) -> Look:
+    """What to remember of this look: the rate is smoothed, so that it does not jump about."""
+    if before is None or at <= before.at:
+        return Look(at, done, before.rate if before else None)
+    # A mail that is sent again has no outcome any more; that is no pace.
+    rate = max(0.0, (done - before.done) / (at - before.at).total_seconds())
+    smooth = rate if before.rate is None else before.rate + _NEW_PART * (rate - before.rate)
+    return Look(at, done, smooth)
+
+
+def expected_end(at: datetime, moving: int, rate: float | None) -> datetime | None:
+    """When everybody who was not put off will have been sent to, at this rate; None when nothing moves."""
+    if not moving or not rate or moving / rate > _LONGEST_GUESS:
+        return None
+    return at + timedelta(seconds=moving / rate)
 
 
 def share(part: int, whole: int) -> float | None:

@@ -28,17 +28,21 @@ from prefcentre.reporting.attention import (
 )
 from prefcentre.reporting.figures import Figures, Link, of_campaign, of_campaigns, refresh
 from prefcentre.reporting.growth import Growth, Trend, count_changes, trend
-from prefcentre.reporting.rules import Spread, share
+from prefcentre.reporting.live import AccountNow, Live, live
+from prefcentre.reporting.rules import Look, Spread, share
 from prefcentre.tracking import service as tracking
 from prefcentre.tracking.models import TrackingKind
 
 __all__ = [
+    "AccountNow",
     "Concern",
     "Figures",
     "FirstSteps",
     "Growth",
     "Leaver",
     "Link",
+    "Live",
+    "Look",
     "Matter",
     "Spread",
     "Trend",
@@ -48,6 +52,7 @@ __all__ = [
     "figures",
     "first_steps",
     "heat_map",
+    "live",
     "matters",
     "readers",
     "refresh",

@@ -262,6 +262,11 @@ def take_share(
     return mine
 
 
+def connections(session: Session, scope: str) -> int:
+    """How many of a scope's connections are open now, of all workers together."""
+    return sum(queries.shares(session, scope).values())
+
+
 def drop_shares(session: Session, worker_id: int) -> None:
     """Free every connection of a worker that ends or has died."""
     queries.drop_shares(session, [worker_id])

@@ -98,3 +98,40 @@ def test_no_cell_is_run_as_a_formula(text: str) -> None:
 
 def test_other_cells_stay_as_they_are() -> None:
     assert [rules.safe_cell(value) for value in ("a=1", 5, None, "")] == ["a=1", "5", "", ""]
+
+
+# --- how quick ------------------------------------------------------------------------------------
+
+
+def test_one_look_tells_no_rate() -> None:
+    assert rules.look(None, TEN, 50) == rules.Look(TEN, 50, None)
+
+
+def test_the_second_look_tells_how_quick() -> None:
+    first = rules.look(None, TEN, 50)
+    assert rules.look(first, TEN + timedelta(seconds=2), 90).rate == 20.0
+
+
+def test_a_rate_does_not_jump_about() -> None:
+    found = rules.look(rules.Look(TEN, 0, 10.0), TEN + timedelta(seconds=1), 20)
+    assert found.rate == 14.0
+
+
+def test_a_mail_that_is_sent_again_is_no_pace() -> None:
+    found = rules.look(rules.Look(TEN, 100), TEN + timedelta(seconds=1), 40)
+    assert found.rate == 0.0
+
+
+def test_a_clock_that_was_set_back_tells_nothing_new() -> None:
+    found = rules.look(rules.Look(TEN, 100, 7.0), TEN - timedelta(seconds=1), 140)
+    assert found.rate == 7.0
+
+
+@pytest.mark.parametrize("rate", [None, 0.0, 1e-9])
+def test_what_does_not_move_has_no_end(rate: float | None) -> None:
+    assert rules.expected_end(TEN, 100, rate) is None
+
+
+def test_the_end_is_as_far_away_as_there_are_people_left() -> None:
+    assert rules.expected_end(TEN, 120, 2.0) == TEN + timedelta(minutes=1)
+    assert rules.expected_end(TEN, 0, 2.0) is None
