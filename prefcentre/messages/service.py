@@ -13,6 +13,7 @@ from prefcentre.context import Context
 from prefcentre.errors import ContentError
 from prefcentre.messages import limited, rules, viewing
 from prefcentre.messages.compose import Composer
+from prefcentre.messages.sandbox import VARIABLES
 from prefcentre.messages.values import (
     Compiled,
     Finding,
@@ -31,6 +32,7 @@ from prefcentre.messages.values import (
 from prefcentre.settings import Settings, is_loopback
 
 __all__ = [
+    "VARIABLES",
     "Compiled",
     "Composer",
     "Finding",
