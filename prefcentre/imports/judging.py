@@ -80,6 +80,7 @@ class Judge:
     lookup: LookupKeys
     now: datetime
     evidence: Mapping[str, Any] | None
+    phone_country: str = ""
 
     def prepare(self, part: Sequence[Line]) -> Prepared:
         """Judge each line by itself."""
@@ -98,7 +99,12 @@ class Judge:
             raise InvalidInput(line.problem)
         entry = lines.read_line(line.cells, self.columns, self.now, self.timezones)
         person = subscribers.person(
-            self.lookup, entry.email, entry.phone, entry.profile, entry.attributes
+            self.lookup,
+            entry.email,
+            entry.phone,
+            entry.profile,
+            entry.attributes,
+            self.phone_country,
         )
         person.identity = identity
         return Item(

@@ -1,6 +1,7 @@
 """Bring a file of people in: look it over, then read, judge, store and grant, one chunk after the other."""
 
 import hashlib
+import shutil
 import time
 import zoneinfo
 from collections.abc import Callable, Mapping, Sequence
@@ -120,12 +121,25 @@ def import_file(
     and Refused when another process is at the same file.
     """
     grant = _grant(context, options)
-    sheet = csvfile.open_sheet(_as_csv(context, path), options.encoding, options.delimiter)
-    settled = columns.settle(sheet.header, options.columns)
-    if tell is not None:
-        tell(settled.told)
-    job = _Job(context, sheet, settled, grant, progress or _silent)
-    job.name, job.evidence = path.name, (options.evidence or "").strip()
+    progress = progress or _silent
+    readable = _as_csv(context, path, progress)
+    try:
+        sheet = csvfile.open_sheet(readable, options.encoding, options.delimiter)
+        settled = columns.settle(sheet.header, options.columns)
+        if tell is not None:
+            tell(settled.told)
+        job = _Job(context, sheet, settled, grant, progress)
+        job.name, job.evidence = path.name, (options.evidence or "").strip()
+        return _done(job, options, settled, watch, run_id)
+    finally:
+        if readable != path:
+            # It holds people's data, and is made again when it is wanted again.
+            shutil.rmtree(readable.parent, ignore_errors=True)
+
+
+def _done(
+    job: "_Job", options: ImportOptions, settled: Columns, watch: Watch | None, run_id: int | None
+) -> ImportResult:
     started = time.monotonic()
     if options.dry_run:
         result, done_before, rejects_file = job.rehearse(watch), 0, None
@@ -143,7 +157,7 @@ def import_file(
     )
 
 
-def _as_csv(context: Context, path: Path) -> Path:
+def _as_csv(context: Context, path: Path, progress: Progress) -> Path:
     """A spreadsheet as a file that can be gone on with: the same sheet is the same file (T27)."""
     if not spreadsheets.is_spreadsheet(path):
         return path
@@ -151,7 +165,8 @@ def _as_csv(context: Context, path: Path) -> Path:
         name = hashlib.file_digest(file, "sha256").hexdigest()[:32]
     target = context.settings.data_dir / "imports" / "sheets" / name / f"{path.stem[:100]}.csv"
     if not target.exists():
-        spreadsheets.to_csv(path, target)
+        size = path.stat().st_size
+        spreadsheets.to_csv(path, target, lambda _: progress(0, size))
     return target
 
 
@@ -166,6 +181,16 @@ def _told_options(options: ImportOptions) -> dict[str, Any]:
 
 
 def _grant(context: Context, options: ImportOptions) -> Grant | None:
+    with context.db.reading() as session:
+        return check_grant(session, options)
+
+
+def check_grant(session: Session, options: ImportOptions) -> Grant | None:
+    """The consent that these options grant, or None when they grant nothing.
+
+    Raises InvalidInput for a gap or an unknown word, NotFound for an unknown topic, and Refused for a channel that the
+    topic does not have.
+    """
     if not options.grants:
         return None
     assert options.topic and options.channel and options.basis and options.source  # noqa: S101, PT018 - grants says so
@@ -175,16 +200,13 @@ def _grant(context: Context, options: ImportOptions) -> Grant | None:
         raise InvalidInput(
             f"{error}; channels are {', '.join(Channel)}, bases {', '.join(LawfulBasis)}."
         ) from None
-    with context.db.reading() as session:
-        topic = consent.topic(session, options.topic)
-        if channel not in topic.channels:
-            raise Refused(
-                f"The topic “{topic.key}” has no channel “{channel}”; it has {', '.join(topic.channels)}."
-            )
-        assert topic.id is not None  # noqa: S101 - it was read from the database.
-        return Grant(
-            topic.id, topic.key, channel, basis, options.source.strip(), topic.implied_months
+    topic = consent.topic(session, options.topic)
+    if channel not in topic.channels:
+        raise Refused(
+            f"The topic “{topic.key}” has no channel “{channel}”; it has {', '.join(topic.channels)}."
         )
+    assert topic.id is not None  # noqa: S101 - it was read from the database.
+    return Grant(topic.id, topic.key, channel, basis, options.source.strip(), topic.implied_months)
 
 
 class _Job:
@@ -250,7 +272,8 @@ class _Job:
         now = self._context.clock.now()
         proof = {"proof": self.evidence} if self.evidence else {}
         evidence = {"file": self.name, "run": run_id, **proof} if self._grant else None
-        judge = Judge(self._columns, timezones, self._context.lookup, now, evidence)
+        country = self._context.settings.phone_country
+        judge = Judge(self._columns, timezones, self._context.lookup, now, evidence, country)
         return Task(self._sheet, skip, CHUNK, judge)
 
     def _bring_in(self, prepared: Prepared, run: Run, counts: Counts, rejects: Rejects) -> Counts:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from prefcentre import addresses
+from prefcentre import addresses, phones
 from prefcentre.addresses import Address
 from prefcentre.errors import InvalidInput
 from prefcentre.lookup import LookupKeys, LookupKind
@@ -16,8 +16,6 @@ from prefcentre.lookup import LookupKeys, LookupKind
 PROFILE = ("postal_address", "name", "first_name", "last_name", "language", "timezone")
 """The plain text fields of a person, by the names of their columns."""
 
-_PHONE_PUNCTUATION = re.compile(r"[\s().\-/\u00a0\u2010-\u2015]+")
-_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 _GROUP_BITS = 32
 
 
@@ -83,17 +81,12 @@ class Person:
     identity: Identity | None = None
 
 
-def phone_number(text: str) -> str:
-    """The E.164 form of a number (R113).
+def phone_number(text: str, country: str = "") -> str:
+    """The E.164 form of a number; a national one is taken for one of ``country`` (R113).
 
-    Raises InvalidInput for a national number, because its country would be a guess.
+    Raises InvalidInput for what no country has, and for a national number when no country is given.
     """
-    compact = _PHONE_PUNCTUATION.sub("", text)
-    if _E164.fullmatch(compact):
-        return compact
-    if compact.isascii() and compact.isdigit():
-        raise InvalidInput("the phone number needs its country code, such as +359 2 1234567")
-    raise InvalidInput("this is not a phone number")
+    return phones.e164(text, country)
 
 
 def consent_ref(lookup: LookupKeys, public_id: int) -> bytes:
@@ -122,13 +115,14 @@ def person(
     phone: str,
     profile: dict[str, str],
     attributes: dict[str, Any],
+    phone_country: str = "",
 ) -> Person:
     """Check facts about somebody and find the keys they are known by.
 
     Raises InvalidAddress or InvalidInput for an address or number that can't be used.
     """
     address = addresses.parse(email) if email else None
-    number = phone_number(phone) if phone else None
+    number = phone_number(phone, phone_country) if phone else None
     return Person(address, number, profile, attributes, keys(lookup, address, number))
 
 
@@ -240,6 +234,22 @@ def edited_attributes(known: Mapping[str, Any], texts: Mapping[str, str]) -> dic
         elif text != shown(found.get(name)):
             found[name] = text
     return found
+
+
+def attributes_back(
+    now: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[str, Any]
+) -> tuple[dict[str, Any], int, int]:
+    """The attributes with these put back where nobody changed them since; how many were, and how many were not."""
+    found, back = dict(now), 0
+    for name, value in after.items():
+        if name not in found or found[name] != value:
+            continue
+        back += 1
+        if name in before:
+            found[name] = before[name]
+        else:
+            del found[name]
+    return found, back, len(after) - back
 
 
 def shown(value: Any) -> str:

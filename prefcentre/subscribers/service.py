@@ -17,7 +17,7 @@ from prefcentre.lookup import LookupKind
 from prefcentre.subscribers import identities, many, queries, rules
 from prefcentre.subscribers.many import Outcome, Record, Rehearsal, Settled
 from prefcentre.subscribers.models import Subscriber
-from prefcentre.subscribers.rules import PROFILE, Person, phone_number
+from prefcentre.subscribers.rules import PROFILE, Person
 
 __all__ = [
     "PROFILE",
@@ -38,6 +38,7 @@ __all__ = [
     "keys_of",
     "person",
     "phone_number",
+    "put_back",
     "restrict",
     "unrestrict",
 ]
@@ -55,6 +56,14 @@ def find_by_phone(session: Session, context: Context, number: str) -> Subscriber
     """The person with this number in its E.164 form, under any lookup key in use (R181)."""
     keys = context.lookup.all(LookupKind.PHONE, number)
     return queries.by_keys(session, LookupKind.PHONE, context.lookup.versions, keys)
+
+
+def phone_number(context: Context, text: str) -> str:
+    """The E.164 form of a number, national ones taken for those of the country in the settings (R113).
+
+    Raises InvalidInput for what no country has, and for a national number when the settings name no country.
+    """
+    return rules.phone_number(text, context.settings.phone_country)
 
 
 def by_id(session: Session, subscriber_id: int) -> Subscriber | None:
@@ -86,7 +95,7 @@ def add(
     Raises InvalidAddress or InvalidInput for what can't be used, and Refused when the address or number is taken.
     """
     address = addresses.parse(email) if email else None
-    number = rules.phone_number(phone) if phone else None
+    number = phone_number(context, phone) if phone else None
     profile = rules.profile_from(fields)
     if address is None and number is None and "postal_address" not in profile:
         raise InvalidInput("A person needs an e-mail address, a phone number or a postal address.")
@@ -137,7 +146,7 @@ def edit(
     that belongs to somebody else.
     """
     profile = rules.edited(fields, zoneinfo.available_timezones())
-    number = rules.phone_number(fields["phone"]) if fields.get("phone", "").strip() else None
+    number = phone_number(context, fields["phone"]) if fields.get("phone", "").strip() else None
     changed = [name for name, value in profile.items() if getattr(person, name) != value]
     if "phone" in fields and number != person.phone:
         _refuse_taken(session, context, None, number)
@@ -160,6 +169,39 @@ def edit(
     return changed
 
 
+def put_back(
+    session: Session, context: Context, person: Subscriber, changes: Mapping[str, Any]
+) -> tuple[int, int]:
+    """Put fields back to what they were, where they still say what they became; how many, and how many say otherwise.
+
+    ``changes`` are as an import kept them: for each field what it was and what it became.
+    """
+    back, since = 0, 0
+    for name, (before, after) in changes.items():
+        if name == "attributes":
+            found, done, moved = rules.attributes_back(person.attributes, before, after)
+            person.attributes = found
+            back, since = back + done, since + moved
+        elif getattr(person, name) != after:
+            since += 1
+        else:
+            setattr(person, name, before)
+            back += 1
+            if name in _KEYED:
+                address = addresses.parse(before) if before and name == "email" else None
+                number = before if name == "phone" else None
+                keys = rules.keys(context.lookup, address, number)
+                queries.replace_keys(session, person, _KEYED[name], keys)
+    person.role_address = person.email is not None and addresses.parse(person.email).is_role
+    person.updated_at = context.clock.now()
+    session.add(person)
+    session.flush()
+    return back, since
+
+
+_KEYED = {"email": LookupKind.EMAIL, "phone": LookupKind.PHONE}
+
+
 def person(
     context: Context,
     *,
@@ -172,7 +214,8 @@ def person(
 
     Raises InvalidAddress or InvalidInput for an address or number that can't be used.
     """
-    return rules.person(context.lookup, email, phone, profile or {}, attributes or {})
+    country = context.settings.phone_country
+    return rules.person(context.lookup, email, phone, profile or {}, attributes or {}, country)
 
 
 def bring_in(
