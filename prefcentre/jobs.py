@@ -7,6 +7,8 @@ campaigns into jobs; each job begins by compare and set, so a job that fires twi
 import asyncio
 import logging
 import secrets
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, timedelta
@@ -27,6 +29,7 @@ from prefcentre.delivery import service as delivery
 from prefcentre.delivery.service import Outage, Worker
 from prefcentre.errors import PrefcentreError, Unavailable
 from prefcentre.failpoints import Failpoint
+from prefcentre.people import importing
 from prefcentre.reporting import service as reporting
 from prefcentre.servicemail import service as servicemail
 from prefcentre.signups import service as signups
@@ -81,6 +84,7 @@ class Clockwork:
         self._outage = Outage("clockwork")
         self._steadiness = Steadiness(context.clock)
         self._watch: asyncio.Task[None] | None = None
+        self._importer: subprocess.Popen[bytes] | None = None
         # One instance of each job, run late rather than not at all: a missed heartbeat is still wanted.
         self._scheduler = AsyncIOScheduler(
             timezone=UTC,
@@ -96,6 +100,7 @@ class Clockwork:
         self._every(PRUNING_SECONDS, self._prune)
         self._every(EXPIRY_SECONDS, self._expire)
         self._every(TICK_SECONDS, self._post)
+        self._every(TICK_SECONDS, self._import)
         self._every(COUNTING_SECONDS, self._count)
         self._scheduler.add_job(self._worker.keep_alive, "interval", seconds=HEARTBEAT_SECONDS)
         self._scheduler.start()
@@ -108,6 +113,10 @@ class Clockwork:
         self._scheduler.shutdown(wait=False)
         if self._watch is not None:
             self._watch.cancel()
+        if self._importer is not None:
+            # What it has written is kept, and the next worker's goes on from there.
+            self._importer.terminate()
+            self._importer.wait()
         self._guarded(self._drop_lease)
 
     def _drop_lease(self) -> None:
@@ -242,6 +251,17 @@ class Clockwork:
             if not counted:
                 break
         reporting.refresh(self._context)
+
+    def _import(self) -> None:
+        """Have a process beside us check, bring in or take back what the desk asked for; never more than one."""
+        if self._epoch is None or (self._importer is not None and self._importer.poll() is None):
+            return
+        if importing.is_waiting(self._context):
+            # In a group of its own it does not get the terminal's Ctrl-C; it ends when its input does, that is with us.
+            command = [sys.executable, "-m", "prefcentre", "subscribers", "work"]
+            self._importer = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, process_group=0
+            )
 
     def _expire(self) -> None:
         """Write down which consents have run out; the gate has refused them since that instant (R94)."""

@@ -1,10 +1,12 @@
 """prefcentre subscribers: bring people in from a file, and show what is known about one."""
 
 import gc
+import os
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,7 +35,10 @@ _SHOWN = ("phone", "postal_address", "name", "first_name", "last_name", "languag
 
 @app.command(name="import")
 def import_(  # noqa: PLR0913 - a command has as many options as it has
-    file: Annotated[Path, typer.Argument(help="A CSV file whose first line names the columns.")],
+    file: Annotated[
+        Path,
+        typer.Argument(help="A CSV file or spreadsheet (XLSX) whose first line names the columns."),
+    ],
     *,
     topic: Annotated[
         str | None, typer.Option(help="The topic that these people agreed to.")
@@ -44,6 +49,9 @@ def import_(  # noqa: PLR0913 - a command has as many options as it has
     basis: Annotated[str | None, typer.Option(help="The lawful basis, such as consent.")] = None,
     source: Annotated[
         str | None, typer.Option(help="Where and how they agreed; kept as evidence.")
+    ] = None,
+    evidence: Annotated[
+        str | None, typer.Option(help="Where the proof is kept, such as a folder of forms.")
     ] = None,
     columns: Annotated[
         list[str] | None,
@@ -64,12 +72,15 @@ def import_(  # noqa: PLR0913 - a command has as many options as it has
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Bring people in from a CSV file.
+    """Bring people in from a CSV file or a spreadsheet.
 
     With --topic, --channel, --basis and --source the people's consent is granted as well; without them people are
     stored and nothing is granted. Running it again after an interruption goes on where it stopped.
     """
-    options = _options(topic, channel, basis, source, columns or [], dry_run, encoding, delimiter)
+    options = replace(
+        _options(topic, channel, basis, source, columns or [], dry_run, encoding, delimiter),
+        evidence=evidence,
+    )
     with opened() as context, _progress(as_json) as progress, _little_garbage():
         result = imports.import_file(context, file, options, progress, _tell_mapping)
     answer(as_json, result.as_dict(), _summary(result))
@@ -85,6 +96,23 @@ def show(
     with opened() as context, context.db.reading() as session:
         data = _everything(session, context, _known(session, context, email))
     answer(as_json, data, _page(data))
+
+
+@app.command(hidden=True)
+def work() -> None:
+    """Do what imports from the desk wait for; a worker starts this beside itself and ends it with itself."""
+    from prefcentre.people import importing
+
+    threading.Thread(target=_end_with_the_worker, daemon=True).start()
+    with opened() as context, _little_garbage():
+        importing.work(context)
+
+
+def _end_with_the_worker() -> None:
+    # However the worker ends, even by kill -9, the other end of this pipe is closed then.
+    while os.read(0, 1):
+        pass
+    os._exit(1)
 
 
 NoteOption = Annotated[str, typer.Option(help="Why; kept in the account of what staff did.")]
