@@ -21,6 +21,9 @@ from prefcentre.settings import Settings
 
 # A sender needs none of what serves pages, and each of many senders would carry it: a sixth of its memory.
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
     from flask import Flask
 
 _PR_SET_PDEATHSIG = 1
@@ -49,14 +52,24 @@ _for_life = ExitStack()
 
 
 def create_app(context: Context) -> "Flask":
-    """The pages, ready to be served."""
+    """The public pages, and the desk behind every path that begins with /admin."""
     from flask import Flask
 
-    from prefcentre.web import public
+    from prefcentre.web import admin, public
 
     app = Flask("prefcentre.web", static_folder=None)
     public.register(app, context)
+    app.wsgi_app = _with_desk(app.wsgi_app, admin.make(context))  # type: ignore[method-assign, assignment]
     return app
+
+
+def _with_desk(pages: "WSGIApplication", desk: "WSGIApplication") -> "WSGIApplication":
+    def choose(environ: "WSGIEnvironment", start: "StartResponse") -> "Iterable[bytes]":
+        path = environ.get("PATH_INFO", "")
+        at_desk = path == "/admin" or path.startswith("/admin/")
+        return desk(environ, start) if at_desk else pages(environ, start)
+
+    return choose
 
 
 def wsgi(parent: int | None = None, build: "Callable[[Context], Flask]" = create_app) -> "Flask":

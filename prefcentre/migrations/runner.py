@@ -29,6 +29,7 @@ from prefcentre.preferences import models as _preferences
 from prefcentre.reporting import models as _reporting
 from prefcentre.servicemail import models as _servicemail
 from prefcentre.signups import models as _signups
+from prefcentre.staff import models as _staff
 from prefcentre.subscribers import models as _subscribers
 from prefcentre.suppression import models as _suppression
 from prefcentre.throttles import models as _throttles
@@ -48,6 +49,7 @@ _MODULES = (
     _reporting,
     _servicemail,
     _signups,
+    _staff,
     _subscribers,
     _suppression,
     _throttles,

@@ -815,8 +815,12 @@ def upgrade() -> None:
             "ix_delivery_not_sent",
             ["campaign_id", "state", "reason"],
             unique=False,
-            sqlite_where=sa.text("state IN ('failed', 'unknown', 'suppressed', 'skipped', 'cancelled', 'expired')"),
-            postgresql_where=sa.text("state IN ('failed', 'unknown', 'suppressed', 'skipped', 'cancelled', 'expired')"),
+            sqlite_where=sa.text(
+                "state IN ('failed', 'unknown', 'suppressed', 'skipped', 'cancelled', 'expired')"
+            ),
+            postgresql_where=sa.text(
+                "state IN ('failed', 'unknown', 'suppressed', 'skipped', 'cancelled', 'expired')"
+            ),
         )
         batch_op.create_index(
             "ix_delivery_pending",
@@ -914,9 +918,7 @@ def upgrade() -> None:
             name=op.f("fk_left_out_people_campaign_id_campaign"),
             ondelete="CASCADE",
         ),
-        sa.PrimaryKeyConstraint(
-            "campaign_id", "reason", "after", name=op.f("pk_left_out_people")
-        ),
+        sa.PrimaryKeyConstraint("campaign_id", "reason", "after", name=op.f("pk_left_out_people")),
     )
 
     op.create_table(
@@ -1194,9 +1196,118 @@ def upgrade() -> None:
             sqlite_where=sa.text("state = 'waiting'"),
             postgresql_where=sa.text("state = 'waiting'"),
         )
+    op.create_table(
+        "staff_user",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("public_id", sa.String(length=32), nullable=False),
+        sa.Column("email", sa.String(length=320), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column(
+            "role",
+            sa.Enum(
+                "viewer",
+                "author",
+                "sender",
+                "privacy_officer",
+                "admin",
+                native_enum=False,
+                length=32,
+                create_constraint=True,
+                name="staff_role",
+            ),
+            nullable=False,
+        ),
+        sa.Column("zone", sa.String(length=64), nullable=False),
+        sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("password", sa.String(), nullable=True),
+        sa.Column("fs_uniquifier", sa.String(length=64), nullable=False),
+        sa.Column("fs_webauthn_user_handle", sa.String(length=64), nullable=True),
+        sa.Column("tf_primary_method", sa.String(length=64), nullable=True),
+        sa.Column("tf_totp_secret", sa.String(), nullable=True),
+        sa.Column("tf_phone_number", sa.String(), nullable=True),
+        sa.Column("mf_recovery_codes", JSON, nullable=True),
+        sa.Column("link_hash", sa.LargeBinary(length=32), nullable=True),
+        sa.Column("link_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("oidc_subject", sa.String(length=255), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_signed_in_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_staff_user")),
+        sa.UniqueConstraint("email", name=op.f("uq_staff_user_email")),
+        sa.UniqueConstraint("fs_uniquifier", name=op.f("uq_staff_user_fs_uniquifier")),
+        sa.UniqueConstraint(
+            "fs_webauthn_user_handle", name=op.f("uq_staff_user_fs_webauthn_user_handle")
+        ),
+        sa.UniqueConstraint("link_hash", name=op.f("uq_staff_user_link_hash")),
+        sa.UniqueConstraint("oidc_subject", name=op.f("uq_staff_user_oidc_subject")),
+        sa.UniqueConstraint("public_id", name=op.f("uq_staff_user_public_id")),
+    )
+    op.create_table(
+        "staff_passkey",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("credential_id", sa.LargeBinary(length=1024), nullable=False),
+        sa.Column("public_key", sa.LargeBinary(), nullable=False),
+        sa.Column("sign_count", sa.Integer(), nullable=False),
+        sa.Column("transports", JSON, nullable=True),
+        sa.Column("backup_state", sa.Boolean(), nullable=False),
+        sa.Column("device_type", sa.String(length=64), nullable=False),
+        sa.Column("extensions", sa.String(), nullable=True),
+        sa.Column("usage", sa.String(length=64), nullable=False),
+        sa.Column("lastuse_datetime", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["user_id"],
+            ["staff_user.id"],
+            name=op.f("fk_staff_passkey_user_id_staff_user"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_staff_passkey")),
+        sa.UniqueConstraint("credential_id", name=op.f("uq_staff_passkey_credential_id")),
+    )
+    with op.batch_alter_table("staff_passkey", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_staff_passkey_user_id"), ["user_id"], unique=False)
+
+    op.create_table(
+        "staff_session",
+        sa.Column("id", BIG_ID, nullable=False),
+        sa.Column("token_hash", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.Column("began_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("proved_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("network", sa.String(length=64), nullable=False),
+        sa.Column("browser", sa.String(length=64), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["user_id"],
+            ["staff_user.id"],
+            name=op.f("fk_staff_session_user_id_staff_user"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_staff_session")),
+        sa.UniqueConstraint("token_hash", name=op.f("uq_staff_session_token_hash")),
+    )
+    with op.batch_alter_table("staff_session", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_staff_session_user_id"), ["user_id"], unique=False)
+
+    op.create_table(
+        "staff_attempt",
+        sa.Column("id", BIG_ID, nullable=False),
+        sa.Column("account", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("network", sa.String(length=64), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_staff_attempt")),
+    )
+    with op.batch_alter_table("staff_attempt", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_staff_attempt_at"), ["at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_staff_attempt_network"), ["network"], unique=False)
+        batch_op.create_index("ix_staff_attempt_account_at", ["account", "at"], unique=False)
 
 
 def downgrade() -> None:
+    op.drop_table("staff_attempt")
+    op.drop_table("staff_session")
+    op.drop_table("staff_passkey")
+    op.drop_table("staff_user")
     op.drop_table("service_mail")
     op.drop_table("mail_request")
     op.drop_table("confirmation")
@@ -1212,8 +1323,12 @@ def downgrade() -> None:
         batch_op.drop_index("ix_delivery_subscriber_id_at")
         batch_op.drop_index(
             "ix_delivery_not_sent",
-            sqlite_where=sa.text("state IN ('failed', 'unknown', 'suppressed', 'skipped', 'cancelled', 'expired')"),
-            postgresql_where=sa.text("state IN ('failed', 'unknown', 'suppressed', 'skipped', 'cancelled', 'expired')"),
+            sqlite_where=sa.text(
+                "state IN ('failed', 'unknown', 'suppressed', 'skipped', 'cancelled', 'expired')"
+            ),
+            postgresql_where=sa.text(
+                "state IN ('failed', 'unknown', 'suppressed', 'skipped', 'cancelled', 'expired')"
+            ),
         )
         batch_op.drop_index(
             "ix_delivery_pending",

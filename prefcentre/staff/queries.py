@@ -1,0 +1,74 @@
+"""All SQL on accounts and sessions."""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlmodel import Session, col, select
+
+from prefcentre.staff.models import Role, StaffSession, StaffUser
+
+
+def by_email(session: Session, email: str) -> StaffUser | None:
+    """The account of an address in small letters."""
+    return session.exec(select(StaffUser).where(StaffUser.email == email)).first()
+
+
+def by_public_id(session: Session, public_id: str) -> StaffUser | None:
+    """The account that pages call by this name."""
+    return session.exec(select(StaffUser).where(StaffUser.public_id == public_id)).first()
+
+
+def all_users(session: Session) -> list[StaffUser]:
+    """Every account, by name."""
+    return list(session.exec(select(StaffUser).order_by(StaffUser.email)))
+
+
+def active_admins(session: Session) -> int:
+    """How many people can still look after accounts."""
+    wanted = (
+        select(sa.func.count())
+        .select_from(StaffUser)
+        .where(StaffUser.role == Role.ADMIN, col(StaffUser.active))
+    )
+    return int(session.exec(wanted).one())
+
+
+def session_of(session: Session, token_hash: bytes) -> StaffSession | None:
+    """The session that a cookie names by this hash."""
+    return session.exec(select(StaffSession).where(StaffSession.token_hash == token_hash)).first()
+
+
+def sessions_of(session: Session, user_id: int) -> list[StaffSession]:
+    """Everywhere somebody is signed in, the latest first."""
+    wanted = select(StaffSession).where(StaffSession.user_id == user_id)
+    return list(session.exec(wanted.order_by(col(StaffSession.seen_at).desc())))
+
+
+def end_session(session: Session, session_id: int, user_id: int) -> bool:
+    """End one; False when it was over."""
+    done = session.execute(
+        sa.delete(StaffSession).where(
+            col(StaffSession.id) == session_id, col(StaffSession.user_id) == user_id
+        )
+    )
+    return int(done.rowcount) == 1  # type: ignore[attr-defined]
+
+
+def end_all(session: Session, user_id: int, except_id: int | None) -> int:
+    """End all of somebody's, but one."""
+    condition = [col(StaffSession.user_id) == user_id]
+    if except_id is not None:
+        condition.append(col(StaffSession.id) != except_id)
+    done = session.execute(sa.delete(StaffSession).where(*condition))
+    return int(done.rowcount)  # type: ignore[attr-defined]
+
+
+def end_older(session: Session, seen_before: datetime, began_before: datetime) -> None:
+    """Forget those that don't count any more."""
+    session.execute(
+        sa.delete(StaffSession).where(
+            sa.or_(
+                col(StaffSession.seen_at) < seen_before, col(StaffSession.began_at) < began_before
+            )
+        )
+    )

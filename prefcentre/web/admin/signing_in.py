@@ -1,0 +1,168 @@
+"""Signing in and out, by Flask-Security; what lies in a browser is a number whose hash we keep and can strike out."""
+
+import base64
+import hashlib
+import hmac
+from contextlib import ExitStack
+from datetime import timedelta
+from typing import Any
+
+from flask import Blueprint, Flask, current_app, g, redirect, render_template, request, session
+from flask.typing import ResponseReturnValue
+from flask_login import user_logged_out
+from flask_security import Security, current_user, logout_user, user_authenticated, verify_password
+from flask_wtf import CSRFProtect
+from sqlmodel import Session
+
+from prefcentre.context import Context
+from prefcentre.staff import service as staff
+from prefcentre.staff.datastore import Datastore
+from prefcentre.staff.service import StaffUser
+from prefcentre.web.admin import gates
+from prefcentre.web.admin.gates import PROOF, open_to_all, safe_next
+from prefcentre.web.admin.viewer import Viewer, signed_in, zone_named
+
+_COOKIE = "desk"
+_SHORTEST_PASSWORD = 12
+
+
+def register(app: Flask, context: Context) -> None:
+    """Everything that signing in needs, on the desk's own application."""
+    app.config.update(_settings(context))
+    datastore = Datastore(context.db)
+
+    def begin(_: Flask, user: StaffUser, **__: Any) -> None:
+        _begin(g.accounts, context, user)
+
+    def end(_: Flask, user: Any = None) -> None:
+        _end(g.accounts, context, user)
+
+    @app.before_request
+    def open_accounts() -> ResponseReturnValue | None:
+        stack = g.accounts_stack = ExitStack()
+        g.accounts = stack.enter_context(datastore.opened())
+        return _look_who(g.accounts, context)
+
+    @app.teardown_request
+    def close_accounts(_: BaseException | None) -> None:
+        if stack := g.pop("accounts_stack", None):
+            stack.close()
+
+    # After the session is open, so that the page about a missing token knows who looks at it.
+    CSRFProtect(app)
+    Security(app, datastore)
+    user_authenticated.connect(begin, app, weak=False)
+    user_logged_out.connect(end, app, weak=False)
+    gates.prover = lambda person, password: _prove(context, person, password)
+
+
+def declare(pages: Blueprint, context: Context) -> None:
+    """The page that asks again who somebody is."""
+
+    @pages.post("/prove")
+    @open_to_all
+    def prove() -> ResponseReturnValue:
+        person = signed_in()
+        onward = safe_next(request.form.get("next"))
+        if person and _prove(context, person, request.form.get(PROOF, "")):
+            return redirect(onward, 303)
+        kept = [("next", onward)]
+        page = render_template(
+            "admin/prove.html", action=request.path, kept=kept, field=PROOF, is_wrong=True
+        )
+        return page, 403
+
+
+def _settings(context: Context) -> dict[str, Any]:
+    settings = context.settings
+    is_https = settings.public_url.startswith("https:")
+    keys = [_derived(key.get_secret_value(), "desk cookies") for key in settings.secret_keys]
+    # A signing key may go one day, but these must not, or nobody's second factor would work any more.
+    oldest = settings.lookup_keys[-1].get_secret_value()
+    return {
+        "SECRET_KEY": keys[0],
+        "SECRET_KEY_FALLBACKS": keys[1:],
+        "SESSION_COOKIE_NAME": "__Host-desk" if is_https else "desk",
+        "SESSION_COOKIE_SECURE": is_https,
+        "SESSION_COOKIE_HTTPONLY": True,
+        "SESSION_COOKIE_SAMESITE": "Lax",
+        "WTF_CSRF_TIME_LIMIT": None,
+        "SECURITY_URL_PREFIX": "/admin",
+        "SECURITY_STATIC_FOLDER": None,
+        "SECURITY_JOIN_USER_ROLES": False,
+        "SECURITY_POST_LOGIN_VIEW": "/admin",
+        "SECURITY_POST_LOGOUT_VIEW": "/admin/login",
+        "SECURITY_DATETIME_FACTORY": context.clock.now,
+        "SECURITY_PASSWORD_SINGLE_HASH": {"argon2"},
+        "SECURITY_PASSWORD_SALT": "unused: argon2 salts each password by itself",
+        "SECURITY_PASSWORD_LENGTH_MIN": _SHORTEST_PASSWORD,
+        "SECURITY_PASSWORD_NORMALIZE_FORM": "NFKC",
+        "SECURITY_RETURN_GENERIC_RESPONSES": True,
+        "SECURITY_EMAIL_VALIDATOR_ARGS": {"check_deliverability": False, "test_environment": True},
+        "SECURITY_TOTP_SECRETS": {"1": _derived(oldest, "second factors")},
+        "SECURITY_TOTP_ISSUER": settings.brand.name,
+        "SECURITY_FRESHNESS": timedelta(minutes=15),
+        "SECURITY_FRESHNESS_GRACE_PERIOD": timedelta(0),
+    }
+
+
+def _derived(key: str, purpose: str) -> str:
+    made = hmac.new(key.encode(), purpose.encode(), hashlib.sha256).digest()
+    return base64.urlsafe_b64encode(made).decode().rstrip("=")
+
+
+def _begin(accounts: Session, context: Context, user: StaffUser) -> None:
+    user.last_signed_in_at = context.clock.now()
+    accounts.add(user)
+    session[_COOKIE] = staff.begin_session(
+        accounts,
+        context,
+        user.id or 0,
+        network=request.remote_addr or "",
+        browser=request.user_agent.string,
+    )
+    accounts.commit()
+
+
+def _end(accounts: Session, context: Context, user: StaffUser | None) -> None:
+    token = session.pop(_COOKIE, "")
+    if user is None or not getattr(user, "id", None) or not token:
+        return
+    found = staff.check_session(accounts, context, token, user.id or 0)
+    if found:
+        staff.end_session(accounts, user.id or 0, found.id)
+        accounts.commit()
+
+
+def _look_who(accounts: Session, context: Context) -> ResponseReturnValue | None:
+    """Find out who asks; a cookie whose session was struck out, or is too old, counts for nothing (T9)."""
+    g.viewer = None
+    if not current_user.is_authenticated:
+        return None
+    found = staff.check_session(accounts, context, session.get(_COOKIE, ""), current_user.id)
+    accounts.commit()
+    if found is None or not current_user.active:
+        logout_user()
+        return None
+    g.viewer = Viewer(
+        id=current_user.id,
+        public_id=current_user.public_id,
+        name=current_user.name or current_user.email,
+        email=current_user.email,
+        role=current_user.role,
+        zone=zone_named(current_user.zone),
+        session_id=found.id,
+        is_fresh=found.is_fresh,
+    )
+    return None
+
+
+def _prove(context: Context, person: Viewer, password: str) -> bool:
+    known = current_user.password if current_user.is_authenticated else None
+    if not known or not password or not verify_password(password, known):
+        return False
+    accounts: Session = g.accounts
+    staff.prove(accounts, context, person.session_id)
+    accounts.commit()
+    current_app.logger.debug("proved")
+    return True
