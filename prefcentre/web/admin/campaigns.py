@@ -251,7 +251,7 @@ def _new_page(context: Context, typed: Mapping[str, str], problem: str = "") -> 
 
 
 def _note(session: Session, context: Context, action: AuditAction, slug: str) -> None:
-    audit.append(session, context, action, actor=f"staff:{viewer().id}", details={"campaign": slug})
+    audit.append(session, context, action, actor=viewer().actor, details={"campaign": slug})
 
 
 def _wanted(topics: list[Any]) -> Wanted:

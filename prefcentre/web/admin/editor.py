@@ -255,6 +255,4 @@ def _kept_query() -> dict[str, str]:
 
 
 def _note(session: Session, context: Context, action: AuditAction, slug: str, **more: str) -> None:
-    audit.append(
-        session, context, action, actor=f"staff:{viewer().id}", details={"campaign": slug, **more}
-    )
+    audit.append(session, context, action, actor=viewer().actor, details={"campaign": slug, **more})

@@ -19,10 +19,11 @@ from prefcentre.web.admin.campaigns import Pager
 from prefcentre.web.admin.gates import Right
 from prefcentre.web.admin.paths import add
 from prefcentre.web.admin.viewer import viewer
+from prefcentre.web.assets import base_path
 
 PAGE = 48
 _FORM_ROOM = 64 * 1024
-_MOST_AT_ONCE = 10
+_MOST_AT_ONCE = 5
 _SAMPLE = (
     "Hello {{ subscriber.first_name|default('there') }},\n\n## A heading in the middle\n\n"
     "this is what plain words look like in this template, with [a link](https://www.example.com/) in them.\n\n"
@@ -50,7 +51,6 @@ def media_list(context: Context) -> ResponseReturnValue:
 
 def media_upload(context: Context) -> ResponseReturnValue:
     """Take pictures in, each drawn anew; what is none is told by its name, and the others are kept."""
-    request.max_content_length = _MOST_AT_ONCE * media.LARGEST_FILE + _FORM_ROOM
     files = [file for file in request.files.getlist("file") if file.filename]
     problems = [] if files else ["Choose a picture first: PNG, JPEG, GIF or WebP."]
     kept: list[str] = []
@@ -66,6 +66,9 @@ def media_upload(context: Context) -> ResponseReturnValue:
     if problems:
         return _media_page(context, problems=problems, kept=kept), 400
     return redirect(url_for("admin.media_list", kept=len(kept)), 303)
+
+
+media_upload.largest = _MOST_AT_ONCE * media.LARGEST_FILE + _FORM_ROOM  # type: ignore[attr-defined]
 
 
 def media_change(context: Context, name: str) -> ResponseReturnValue:
@@ -185,7 +188,7 @@ def _media_page(
         asked=asked,
         pager=Pager(number, max(1, -(-total // PAGE)), total),
         address=lambda name: media.url_of(context, name),
-        path=media.path_of,
+        path=lambda name: base_path(context.settings) + media.path_of(name),
         problems=problems or [],
         kept=len(kept or []) or request.args.get("kept", 0, type=int),
         hidden=request.args.get("hidden", ""),
@@ -194,4 +197,4 @@ def _media_page(
 
 
 def _note(session: Session, context: Context, action: AuditAction, **details: str) -> None:
-    audit.append(session, context, action, actor=f"staff:{viewer().id}", details=details)
+    audit.append(session, context, action, actor=viewer().actor, details=details)
