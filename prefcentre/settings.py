@@ -28,7 +28,7 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as UnreadableVariable
 
-from prefcentre import failpoints
+from prefcentre import failpoints, phones
 from prefcentre.accounts import (
     SmtpAccount,
     SmtpServer,
@@ -150,6 +150,11 @@ class Settings(BaseSettings):
         le=3650,
         description="How many days a mailed link opens the preference page; later it can only stop things.",
     )
+    phone_country: str = Field(
+        "",
+        description="The country of phone numbers that are written without one, as two letters such as BG; without it "
+        "every number needs its country code.",
+    )
     max_lateness: int = Field(
         3600, ge=0, description="Seconds after which an overdue campaign is held (R191)."
     )
@@ -242,6 +247,14 @@ class Settings(BaseSettings):
         if not host or not port.isdigit():
             raise ValueError("must be host:port, such as 127.0.0.1:8000")
         return value
+
+    @field_validator("phone_country")
+    @classmethod
+    def _check_country(cls, value: str) -> str:
+        code = value.strip().upper()
+        if code and not phones.is_country(code):
+            raise ValueError("must be the two letters of a country, such as BG or DE")
+        return code
 
     @field_validator("failpoint")
     @classmethod

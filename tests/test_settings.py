@@ -225,3 +225,13 @@ def test_a_key_that_signs_mail_can_come_from_a_variable(monkeypatch: pytest.Monk
 def test_a_selector_that_is_no_dns_name_is_refused(selector: str) -> None:
     with pytest.raises(ValidationError):
         DkimKey(domain="example.com", selector=selector, key_file=Path("a.pem"))
+
+
+def test_the_country_of_phone_numbers_is_two_letters_of_a_country(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PREFCENTRE_PHONE_COUNTRY", "bg")
+    assert configuration.load().phone_country == "BG"
+    monkeypatch.setenv("PREFCENTRE_PHONE_COUNTRY", "Bulgaria")
+    with pytest.raises(SettingsError, match="two letters of a country"):
+        configuration.load()

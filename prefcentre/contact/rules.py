@@ -59,26 +59,26 @@ class Written:
     message: str
 
 
-def problems(form: Form) -> list[Problem]:
+def problems(form: Form, phone_country: str = "") -> list[Problem]:
     """Everything that is wrong with a form, in the order of its fields."""
     found = [
         (Problem.KIND, form.kind not in set(ContactKind)),
         (Problem.REACH, not form.email.strip() and not form.phone.strip()),
         (Problem.EMAIL, bool(form.email.strip()) and not _is_email(form.email)),
-        (Problem.PHONE, bool(form.phone.strip()) and not _is_phone(form.phone)),
+        (Problem.PHONE, bool(form.phone.strip()) and not _is_phone(form.phone, phone_country)),
         (Problem.MESSAGE, not form.message.strip()),
         (Problem.LENGTH, len(form.message) > LONGEST_MESSAGE),
     ]
     return [problem for problem, applies in found if applies]
 
 
-def read(form: Form) -> Written:
+def read(form: Form, phone_country: str = "") -> Written:
     """The form as values; only for one without problems."""
     return Written(
         ContactKind(form.kind),
         " ".join(form.name.split())[:LONGEST_NAME],
         addresses.parse(form.email).typed if form.email.strip() else None,
-        phone_number(form.phone) if form.phone.strip() else None,
+        phone_number(form.phone, phone_country) if form.phone.strip() else None,
         form.message.strip(),
     )
 
@@ -118,9 +118,9 @@ def _is_email(text: str) -> bool:
     return True
 
 
-def _is_phone(text: str) -> bool:
+def _is_phone(text: str, country: str) -> bool:
     try:
-        phone_number(text)
+        phone_number(text, country)
     except InvalidInput:
         return False
     return True

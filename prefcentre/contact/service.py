@@ -22,7 +22,10 @@ __all__ = [
     "take_in",
 ]
 
-problems = rules.problems
+
+def problems(context: Context, form: Form) -> list[Problem]:
+    """Everything that is wrong with a form, in the order of its fields."""
+    return rules.problems(form, context.settings.phone_country)
 
 
 def take_in(
@@ -40,7 +43,7 @@ def take_in(
         everybody=queries.count_since(session, now - rules.DAY),
     ):
         return False
-    written = rules.read(form)
+    written = rules.read(form, context.settings.phone_country)
     request = ContactRequest(
         kind=written.kind,
         name=written.name,

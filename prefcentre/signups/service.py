@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlmodel import Session
@@ -185,7 +186,7 @@ def use(session: Session, context: Context, confirmation: Confirmation) -> bool:
 # --- signing up -----------------------------------------------------------------------------------------------------
 
 
-def problems(form: SignUp) -> list[Problem]:
+def problems(context: Context, form: SignUp) -> list[Problem]:
     """What is wrong with a form, in the order of its fields; empty when it can be taken."""
     found = rules.missing(
         form.places,
@@ -195,7 +196,7 @@ def problems(form: SignUp) -> list[Problem]:
     )
     if form.email.strip() and not _is_good(addresses.parse, form.email):
         found.append(Problem.BAD_ADDRESS)
-    if form.phone.strip() and not _is_good(subscribers.phone_number, form.phone):
+    if form.phone.strip() and not _is_good(partial(subscribers.phone_number, context), form.phone):
         found.append(Problem.BAD_PHONE)
     if any(len(getattr(form, name)) > most for name, most in LONGEST.items()):
         found.append(Problem.TOO_LONG)
@@ -211,7 +212,7 @@ def sign_up(session: Session, context: Context, form: SignUp, how: Visit) -> Non
     somebody has already changes nothing.
     """
     address = addresses.parse(form.email) if form.email.strip() else None
-    number = subscribers.phone_number(form.phone) if form.phone.strip() else None
+    number = subscribers.phone_number(context, form.phone) if form.phone.strip() else None
     topics = {topic.key: topic for topic in consents.topics(session)}
     places = sorted(
         (key, channel)

@@ -220,7 +220,7 @@ def keys_of(context: Context, who: str, scope: str) -> list[bytes]:
 
 
 def _keys_of_phone(context: Context, phone: str) -> list[VersionedKey]:
-    return context.lookup.by_version(LookupKind.PHONE, phone_number(phone))
+    return context.lookup.by_version(LookupKind.PHONE, phone_number(context, phone))
 
 
 def _keys_of_domain(context: Context, domain: str) -> list[VersionedKey]:

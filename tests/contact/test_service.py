@@ -52,10 +52,10 @@ def test_a_request_waits_with_the_day_it_is_due(any_context: Context, clock: Fro
     ],
 )
 def test_everything_that_is_wrong_is_found_at_once(
-    change: dict[str, Any], expected: list[Problem]
+    context: Context, change: dict[str, Any], expected: list[Problem]
 ) -> None:
     values = {name: getattr(GOOD, name) for name in Form.__dataclass_fields__}
-    assert service.problems(Form(**(values | change))) == expected
+    assert service.problems(context, Form(**(values | change))) == expected
 
 
 @pytest.mark.parametrize(

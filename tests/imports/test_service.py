@@ -125,6 +125,21 @@ def test_a_file_without_consent_stores_people_and_grants_nothing(
     assert states(any_context, "eve@example.org") == {}
 
 
+def test_a_file_may_hold_numbers_as_its_country_writes_them(
+    any_context: Context, any_cast: Cast, people: Path
+) -> None:
+    at_home = replace(
+        any_context, settings=any_context.settings.model_copy(update={"phone_country": "BG"})
+    )
+    text = "email,phone\neve@example.org,02 1234567\nfay@example.org,+359 2 123-4567\n"
+    result = bring(at_home, people, text, STORE)
+    assert counts(result) == (1, 0, 0, 1)
+    with any_context.db.reading() as session:
+        found = subscribers.find_by_phone(session, any_context, "+35921234567")
+        assert found is not None
+        assert found.email == "eve@example.org"
+
+
 def test_what_came_without_evidence_is_released_by_the_same_file_with_it(
     any_context: Context, any_cast: Cast, people: Path
 ) -> None:

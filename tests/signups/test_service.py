@@ -1,5 +1,6 @@
 """Signing up and confirming, on both databases."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -32,7 +33,7 @@ FORM, BUTTON = (
 
 def sign_up(context: Context, email: str = ZOE, *places: Any, **more: Any) -> None:
     form = SignUp(places=frozenset(places or [NEWS]), email=email, **more)
-    assert signups.problems(form) == []
+    assert signups.problems(context, form) == []
     with context.db.writing() as session:
         signups.sign_up(session, context, form, FORM)
 
@@ -143,6 +144,24 @@ def test_people_without_an_email_address_are_taken_at_their_word(any_context: Co
 
 
 @pytest.mark.usefixtures("any_cast")
+def test_a_number_without_its_country_is_one_of_the_country_in_the_settings(
+    any_context: Context,
+) -> None:
+    at_home = replace(
+        any_context, settings=any_context.settings.model_copy(update={"phone_country": "BG"})
+    )
+    call = ("product-news", Channel.POST)
+    for typed in ("088 812 3456", "+359 88 812 3456"):
+        sign_up(at_home, "", call, phone=typed, postal_address=typed)
+    with any_context.db.reading() as session:
+        person = subscribers.find_by_phone(session, any_context, "+359888123456")
+        assert person is not None
+        assert person.postal_address == "088 812 3456"
+    abroad = SignUp(places=frozenset([call]), phone="088 812 3456", postal_address="1 Street")
+    assert signups.problems(any_context, abroad) == [Problem.BAD_PHONE]
+
+
+@pytest.mark.usefixtures("any_cast")
 def test_links_go_to_who_we_know_and_are_counted_for_everybody(any_context: Context) -> None:
     for email in ("nobody@example.org", "ada@example.org"):
         with any_context.db.writing() as session:
@@ -153,10 +172,14 @@ def test_links_go_to_who_we_know_and_are_counted_for_everybody(any_context: Cont
     assert spent == [True, True, False]
 
 
-def test_a_form_says_what_is_wrong_with_it() -> None:
-    assert signups.problems(SignUp(places=frozenset())) == [Problem.NOTHING_CHOSEN]
+def test_a_form_says_what_is_wrong_with_it(context: Context) -> None:
+    assert signups.problems(context, SignUp(places=frozenset())) == [Problem.NOTHING_CHOSEN]
     wrong = SignUp(places=frozenset([NEWS]), email="zoe@", phone="12", first_name="x" * 300)
-    assert signups.problems(wrong) == [Problem.BAD_ADDRESS, Problem.BAD_PHONE, Problem.TOO_LONG]
+    assert signups.problems(context, wrong) == [
+        Problem.BAD_ADDRESS,
+        Problem.BAD_PHONE,
+        Problem.TOO_LONG,
+    ]
 
 
 @pytest.mark.usefixtures("any_cast")

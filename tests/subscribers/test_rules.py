@@ -11,33 +11,6 @@ from prefcentre.subscribers.rules import Person, Written
 NEW, OLD = "n" * 32, "o" * 32
 
 
-@pytest.mark.parametrize(
-    ("typed", "number"),
-    [
-        ("+359 2 123 45 67", "+35921234567"),
-        ("+49 (0)30-12345".replace("(0)", ""), "+493012345"),
-        ("+1.202.555.0101", "+12025550101"),
-        ("+44\u00a020\u20117946\u00a00000", "+442079460000"),
-    ],
-)
-def test_a_number_with_its_country_code_is_brought_into_one_form(typed: str, number: str) -> None:
-    assert rules.phone_number(typed) == number
-
-
-@pytest.mark.parametrize("typed", ["02 123 45 67", "0888123456", "0049301234567"])
-def test_a_national_number_is_refused_because_its_country_would_be_a_guess(typed: str) -> None:
-    with pytest.raises(InvalidInput, match="country code"):
-        rules.phone_number(typed)
-
-
-@pytest.mark.parametrize(
-    "typed", ["+12", "+1234567890123456", "+0123456789", "call me", "+١٢٣٤٥٦٧٨"]
-)
-def test_what_is_no_number_is_refused(typed: str) -> None:
-    with pytest.raises(InvalidInput, match="not a phone number"):
-        rules.phone_number(typed)
-
-
 def test_people_who_come_together_lie_together_in_the_ledger_and_others_do_not() -> None:
     lookup = LookupKeys([NEW])
     refs = [rules.consent_ref(lookup, rules.public_id(5, number)) for number in range(50)]

@@ -52,7 +52,7 @@ def show(_: Context) -> ResponseReturnValue:
 def act(context: Context) -> ResponseReturnValue:
     """Put what was written into the queue; the answer is the same whoever wrote it (T22)."""
     form = Form(**{name: request.form.get(name, "") for name in Form.__dataclass_fields__})
-    if found := service.problems(form):
+    if found := service.problems(context, form):
         return _page(form, found), 400
     with context.db.writing() as session:
         taken = service.take_in(session, context, form, ip=request.remote_addr, language=language())

@@ -51,7 +51,7 @@ def show(context: Context) -> ResponseReturnValue:
 def act(context: Context) -> ResponseReturnValue:
     """Take the form; the answer and the work are the same for known and unknown addresses (T22)."""
     form = _read(context)
-    if found := service.problems(form):
+    if found := service.problems(context, form):
         return _page(context, form, found), 400
     with context.db.writing() as session:
         service.sign_up(session, context, form, visit(Method.SIGN_UP))
