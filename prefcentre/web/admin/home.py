@@ -1,0 +1,95 @@
+"""The first page: what is sent now, what is next, what needs a person, and how lists grow."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Blueprint, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from prefcentre.context import Context
+from prefcentre.delivery import service as delivery
+from prefcentre.reporting import service as reporting
+from prefcentre.reporting.service import Concern, Matter
+from prefcentre.web.admin.gates import Right
+from prefcentre.web.admin.paths import add
+
+_RECENT = 5
+
+
+def declare(pages: Blueprint, context: Context) -> None:
+    """Add the addresses of this module."""
+    add(pages, context, "GET", "", home, Right.LOOK)
+    add(pages, context, "GET", "/now", home_now, Right.LOOK)
+
+
+def home(context: Context) -> ResponseReturnValue:
+    """Everything that a person who comes in the morning wants to know."""
+    with context.db.reading() as session:
+        recent = reporting.compared(session, context, limit=_RECENT)
+        values = {
+            "steps": reporting.first_steps(session),
+            "matters": [_told(matter) for matter in reporting.matters(session, context)],
+            "coming": reporting.coming(session),
+            "recent": recent,
+            "trend": reporting.trend(session, context),
+            "share": reporting.share,
+        }
+    return render_template("admin/report/home.html", **values, **_now(context))
+
+
+def home_now(context: Context) -> ResponseReturnValue:
+    """The part about what is sent now, which updates by itself."""
+    return render_template("admin/report/now.html", **_now(context))
+
+
+def _now(context: Context) -> dict[str, Any]:
+    with context.db.reading() as session:
+        return {
+            "under_way": [
+                (campaign, delivery.progress(session, context, campaign.slug))
+                for campaign in reporting.under_way(session)
+            ]
+        }
+
+
+_WORDS: Mapping[Concern, tuple[str, str, str]] = {
+    Concern.HELD: ("{about} is held", "Look and decide", "admin.campaign_schedule"),
+    Concern.UNKNOWN: (
+        "{count:,} mails of {about} may or may not have arrived",
+        "Look and decide",
+        "admin.campaign_ask_resolve",
+    ),
+    Concern.NO_WORKER: ("Something should be sent and no sender is running", "See health", ""),
+    Concern.STOPPED: ("{about} stands still until a person resumes it", "See health", ""),
+    Concern.CONTACT: ("{count:,} people wrote and wait for an answer", "Read them", ""),
+    Concern.SERVICE_MAIL: (
+        "{count:,} confirmations or links have not gone out for a while",
+        "See health",
+        "",
+    ),
+}
+# Pages of other parts of the desk, by their fixed addresses.
+_ELSEWHERE = {
+    Concern.NO_WORKER: "/settings/health",
+    Concern.STOPPED: "/settings/health",
+    Concern.SERVICE_MAIL: "/settings/health",
+    Concern.CONTACT: "/requests",
+}
+_WHY = {"overdue": "Its time had passed before a sender was there."}
+
+
+def _told(matter: Matter) -> dict[str, Any]:
+    words, action, endpoint = _WORDS[matter.concern]
+    base = f"{request.script_root}/admin"
+    return {
+        "words": words.format(
+            about=f"“{matter.about}”" if endpoint else matter.about, count=matter.count
+        ),
+        "why": _WHY.get(matter.why, matter.why),
+        "at": matter.at,
+        "is_due": matter.concern is Concern.CONTACT,
+        "action": action,
+        "href": url_for(endpoint, slug=matter.about)
+        if endpoint
+        else base + _ELSEWHERE[matter.concern],
+    }
