@@ -23,6 +23,7 @@ BROAD_EXCEPT_HOMES = {
     "delivery/gate.py",
     "delivery/worker.py",
     "jobs.py",
+    "people/importing.py",
     "supervisor.py",
     "web/errors.py",
 }
@@ -48,6 +49,10 @@ OTHER_DOORS: dict[str, str] = {
     "prefcentre.subscribers.identities": "an import's reading process draws them and loads no tables",
     "prefcentre.subscribers.rules": "an import's reading process checks people and loads no tables",
     "prefcentre.consent.chain": "an import's reading process prepares evidence and loads no tables",
+    "prefcentre.consent.editing": "single topics on the desk; the service tells the story of consents",
+    "prefcentre.imports.desk": "an import in steps, as the desk has it; the service is an import in one go",
+    "prefcentre.people.importing": "the process beside a worker loads no more than it needs",
+    "prefcentre.people.undoing": "what taking an import back came to, for its page",
 }
 
 _NOT_CODE = {

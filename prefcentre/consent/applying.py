@@ -51,6 +51,24 @@ def apply_topics(session: Session, context: Context, path: Path) -> AppliedTopic
     return done
 
 
+def add_topic(session: Session, context: Context, entry: TopicEntry, position: int) -> Topic:
+    """One new topic with its words."""
+    topic = queries.add(session, _new_topic(context, entry, position))
+    _word_anew(session, context, topic, entry)
+    session.flush()
+    return topic
+
+
+def change_topic(session: Session, context: Context, topic: Topic, entry: TopicEntry) -> int:
+    """Have a topic say what this entry says, and say how many wordings are new; key, label and place stay."""
+    archived_at = topic.archived_at
+    _update_topic(topic, entry, topic.position)
+    topic.archived_at = archived_at
+    session.add(topic)
+    session.flush()
+    return _word_anew(session, context, topic, entry)
+
+
 def _new_topic(context: Context, entry: TopicEntry, position: int) -> Topic:
     return Topic(
         key=entry.key,

@@ -94,11 +94,12 @@ def _entry(entry: Any, place: int, path: Path) -> TopicEntry:
     except ValidationError as error:
         key = entry.get("key") if isinstance(entry, dict) else None
         name = f"topic “{key}”" if isinstance(key, str) else f"topic number {place}"
-        problems = "; ".join(_in_words(found) for found in error.errors(include_url=False))
+        problems = "; ".join(in_words(found) for found in error.errors(include_url=False))
         raise ContentError(f"{name}: {problems}.", file=path.name) from error
 
 
-def _in_words(found: Any) -> str:
+def in_words(found: Any) -> str:
+    """One mistake as pydantic found it, by the name of its key."""
     where = ".".join(str(part) for part in found["loc"] if part != "[key]")
     words = {
         "extra_forbidden": f"there is no such key; there are {', '.join(TopicEntry.model_fields)}",

@@ -75,6 +75,13 @@ def newest_wordings(session: Session, topic_id: int) -> dict[str, ConsentWording
     return {wording.language: wording for wording in found}
 
 
+def wordings_of(session: Session, topic_id: int) -> list[ConsentWording]:
+    """Every version of a topic's words, by language, the newest first."""
+    statement = select(ConsentWording).where(ConsentWording.topic_id == topic_id)
+    order = (col(ConsentWording.language), col(ConsentWording.version).desc())
+    return list(session.exec(statement.order_by(*order)))
+
+
 def granted_by_channel(session: Session) -> dict[int, dict[Channel, int]]:
     """How many consents stand, by topic and channel."""
     statement = (

@@ -13,6 +13,7 @@ from sqlmodel import Session
 from prefcentre.consent import chain, heads, many, queries, rules
 from prefcentre.consent.applying import AppliedTopics, apply_topics
 from prefcentre.consent.chain import SALT_BYTES, Problem
+from prefcentre.consent.editing import TopicForm, wordings
 from prefcentre.consent.many import Imported, Terms
 from prefcentre.consent.models import (
     Channel,
@@ -41,6 +42,7 @@ __all__ = [
     "Problem",
     "Terms",
     "Topic",
+    "TopicForm",
     "TopicTexts",
     "Verification",
     "apply_topics",
@@ -67,6 +69,7 @@ __all__ = [
     "verify",
     "wording_texts",
     "wording_versions",
+    "wordings",
 ]
 
 _PART = 1_000

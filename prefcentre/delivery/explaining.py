@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from prefcentre.consent.models import ConsentState
+from prefcentre.consent.service import ConsentState
 from prefcentre.delivery.models import DeliveryState
 from prefcentre.reasons import Reason
 

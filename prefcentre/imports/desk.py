@@ -22,7 +22,7 @@ from prefcentre.errors import InvalidInput, NotFound, PrefcentreError, WrongStat
 from prefcentre.imports import columns, csvfile, queries, service, spreadsheets
 from prefcentre.imports.outlook import Outlook
 from prefcentre.imports.service import ImportOptions
-from prefcentre.subscribers.models import ImportRun, ImportState
+from prefcentre.subscribers.service import ImportRun, ImportState
 
 UPLOAD_LIMIT = 512 * 1024 * 1024
 LOOKED_AT = 8

@@ -27,7 +27,7 @@ from prefcentre.imports.judging import Judge, Prepared, Reject
 from prefcentre.imports.queries import Run
 from prefcentre.imports.reader import Task
 from prefcentre.imports.rejects import Rejects
-from prefcentre.subscribers.models import ImportState
+from prefcentre.subscribers.service import ImportState
 
 # Small enough that a page or an opt-out, which waits for the same lock, waits some tens of milliseconds.
 CHUNK = 1_000

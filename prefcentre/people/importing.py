@@ -10,7 +10,7 @@ from prefcentre.context import Context
 from prefcentre.errors import PrefcentreError, Unavailable
 from prefcentre.imports import desk
 from prefcentre.people import undoing
-from prefcentre.subscribers.models import ImportRun, ImportState
+from prefcentre.subscribers.service import ImportRun, ImportState
 
 log = structlog.get_logger()
 

@@ -18,7 +18,7 @@ from prefcentre.imports import desk
 from prefcentre.people import undoing_queries as queries
 from prefcentre.preferences.service import TrackingChoice
 from prefcentre.subscribers import service as subscribers
-from prefcentre.subscribers.models import ImportPart, ImportRun, ImportState
+from prefcentre.subscribers.service import ImportPart, ImportRun, ImportState
 
 METHOD = "import_undo"
 _AT_ONCE = 500

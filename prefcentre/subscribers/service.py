@@ -16,11 +16,14 @@ from prefcentre.errors import InvalidInput, Refused
 from prefcentre.lookup import LookupKind
 from prefcentre.subscribers import identities, many, queries, rules
 from prefcentre.subscribers.many import Outcome, Record, Rehearsal, Settled
-from prefcentre.subscribers.models import Subscriber
+from prefcentre.subscribers.models import ImportPart, ImportRun, ImportState, Subscriber
 from prefcentre.subscribers.rules import PROFILE, Person
 
 __all__ = [
     "PROFILE",
+    "ImportPart",
+    "ImportRun",
+    "ImportState",
     "Outcome",
     "Person",
     "Record",
