@@ -36,7 +36,7 @@ def frame(session: Session, context: Context, slug: str, step: str) -> dict[str,
         "campaign": campaign,
         "step": step,
         "steps": [(key, words, _path(slug, key)) for key, words in STEPS.items()],
-        "refused": bool(seen and seen.is_current and seen.refuses),
+        "checks_refuse": bool(seen and seen.is_current and seen.refuses),
     }
 
 

@@ -5,6 +5,7 @@ A save is always kept, whether or not it makes a mail yet; what stands in the wa
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import Blueprint, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -69,7 +70,7 @@ def campaign_save(context: Context, slug: str) -> ResponseReturnValue:
             return jsonify(problem=str(error)), 409
         return _page(context, slug, _typed(context, slug), _revision(), refused=str(error)), 409
     if not by_script:
-        return redirect(url_for("admin.campaign_content", slug=slug, **_kept_query()), 303)
+        return redirect(url_for("admin.campaign_content", slug=slug) + _kept_address(), 303)
     found = previewing.preview(context, slug, typed, _reader())
     local = saved_at.astimezone(viewer().zone)
     return jsonify(
@@ -244,6 +245,11 @@ def _reader() -> int | None:
 
 def _revision() -> int:
     return request.form.get("revision", 0, type=int)
+
+
+def _kept_address() -> str:
+    query = urlencode(_kept_query())
+    return f"?{query}" if query else ""
 
 
 def _kept_query() -> dict[str, str]:
