@@ -13,7 +13,7 @@ from prefcentre import errors
 from prefcentre.context import Context
 from prefcentre.staff.service import Right
 from prefcentre.web import assets, headers, observing
-from prefcentre.web.admin import me, signing_in
+from prefcentre.web.admin import audience, home, me, report, reports, schedule, signing_in
 from prefcentre.web.admin.viewer import local, signed_in
 from prefcentre.web.errors import STATUS
 
@@ -47,7 +47,7 @@ def make(context: Context) -> Flask:
 def blueprint(context: Context) -> Blueprint:
     """All pages of the desk."""
     pages = Blueprint("admin", __name__, url_prefix="/admin")
-    for part in (signing_in, me):
+    for part in (signing_in, me, home, audience, schedule, report, reports):
         part.declare(pages, context)
     return pages
 
