@@ -13,7 +13,19 @@ from prefcentre import errors
 from prefcentre.context import Context
 from prefcentre.staff.service import Right
 from prefcentre.web import assets, headers, observing
-from prefcentre.web.admin import audience, home, me, report, reports, schedule, signing_in
+from prefcentre.web.admin import (
+    audience,
+    campaigns,
+    checks,
+    editor,
+    home,
+    library,
+    me,
+    report,
+    reports,
+    schedule,
+    signing_in,
+)
 from prefcentre.web.admin.viewer import local, signed_in
 from prefcentre.web.errors import STATUS
 
@@ -47,7 +59,19 @@ def make(context: Context) -> Flask:
 def blueprint(context: Context) -> Blueprint:
     """All pages of the desk."""
     pages = Blueprint("admin", __name__, url_prefix="/admin")
-    for part in (signing_in, me, home, audience, schedule, report, reports):
+    for part in (
+        signing_in,
+        me,
+        home,
+        campaigns,
+        editor,
+        audience,
+        checks,
+        schedule,
+        report,
+        reports,
+        library,
+    ):
         part.declare(pages, context)
     return pages
 

@@ -48,6 +48,14 @@ def register(app: Flask, context: Context) -> None:
         if stack := g.pop("accounts_stack", None):
             stack.close()
 
+    @app.before_request
+    def make_room() -> None:
+        # Before the form is read for its token; only people who are signed in may send more than a form.
+        view = app.view_functions.get(request.endpoint or "")
+        largest = getattr(view, "largest", None)
+        if largest and g.viewer is not None:
+            request.max_content_length = largest
+
     # After the session is open, so that the page about a missing token knows who looks at it.
     CSRFProtect(app)
     Security(app, datastore)
