@@ -48,6 +48,7 @@ class ConsentAction(StrEnum):
     EXPIRED = "expired"  # Ran out by rule (R94).
     IMPORTED = "imported"  # Came with a file that names its basis and source (R99).
     RESTORED = "restored"  # An undo put back what was there before.
+    MOVED = "moved"  # Goes to another address of the same person now; where it stands stays as it was (R135).
 
 
 class Topic(SQLModel, table=True):

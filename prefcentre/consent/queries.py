@@ -15,6 +15,7 @@ from prefcentre.consent.chain import Unreadable
 from prefcentre.consent.models import (
     Channel,
     Consent,
+    ConsentAction,
     ConsentEvent,
     ConsentHead,
     ConsentState,
@@ -362,6 +363,8 @@ def rebuild_consents(session: Session) -> int:
 def _told_by_events() -> sa.Select[Any]:
     last = (
         sa.select(sa.func.max(_EVENT.c.seq).label("seq"))
+        # A new address is an event, but since when and by which words somebody agreed stays as it was.
+        .where(_EVENT.c.action != ConsentAction.MOVED)
         .group_by(_EVENT.c.subscriber_ref, _EVENT.c.topic_id, _EVENT.c.channel)
         .subquery()
     )

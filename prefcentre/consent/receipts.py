@@ -12,6 +12,7 @@ from sqlmodel import Session
 from prefcentre.consent import queries, rules
 from prefcentre.consent.models import (
     Channel,
+    ConsentAction,
     ConsentEvent,
     ConsentState,
     ConsentWording,
@@ -97,7 +98,11 @@ def _receipt(
 def _given(found: Sequence[_Found]) -> _Found:
     """The event by which the consent that stands, or stood last, was given; with the words that were shown for it."""
     living = (ConsentState.GRANTED, ConsentState.PENDING)
-    giving = [pair for pair in found if pair[0].state in living] or list(found)
+    giving = [
+        (event, wording)
+        for event, wording in found
+        if event.state in living and event.action is not ConsentAction.MOVED
+    ] or list(found)
     worded = [pair for pair in giving if pair[1] is not None]
     return giving[-1][0], (worded or giving)[-1][1]
 

@@ -35,6 +35,8 @@ _AFTER: dict[ConsentAction, tuple[ConsentState | None, ...]] = {
     ConsentAction.IMPORTED: (GRANTED, NOT_ALLOWED, GRANTED, NOT_ALLOWED, NOT_ALLOWED),
     # An undo puts back what an opt-out took away; see `after` for where to.
     ConsentAction.RESTORED: (NOT_ALLOWED, NOT_ALLOWED, NOT_ALLOWED, GRANTED, GRANTED),
+    # Another address neither gives nor takes anything (R135).
+    ConsentAction.MOVED: (NOT_ALLOWED, PENDING, GRANTED, WITHDRAWN, REFUSED),
 }
 
 _WHY_NOT: dict[ConsentAction, str] = {
@@ -43,6 +45,7 @@ _WHY_NOT: dict[ConsentAction, str] = {
     ConsentAction.EXPIRED: "Only a consent that stands, or one that was asked for, can run out.",
     ConsentAction.IMPORTED: "An import can't change what this person chose, or has not confirmed yet.",
     ConsentAction.RESTORED: "There is no opt-out to take back.",
+    ConsentAction.MOVED: "There is nothing that could go to another address.",
 }
 
 

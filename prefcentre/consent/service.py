@@ -294,9 +294,11 @@ class _Writer:
             event = self._event(act, state.value, basis.value, until)
             self.seq, self.digest = event.seq, self._keys.seal(event)
             events.append((*event, self.digest))
-            consents[where] = _consent_row(act.subscriber_id, event)
+            if act.action is not ConsentAction.MOVED:
+                consents[where] = _consent_row(act.subscriber_id, event)
         queries.append_events(session, _columns((*chain.Event._fields, "hash"), events))
-        queries.put_consents(session, _columns(_CONSENT, consents.values()))
+        if consents:
+            queries.put_consents(session, _columns(_CONSENT, consents.values()))
 
     def _event(self, act: Act, state: str, basis: str, until: datetime | None) -> chain.Event:
         personal = chain.personal(

@@ -10,6 +10,8 @@ from sqlmodel import Session
 
 from prefcentre import addresses
 from prefcentre.addresses import Address
+from prefcentre.consent import service as consents
+from prefcentre.consent.service import Act, Channel, ConsentAction
 from prefcentre.context import Context
 from prefcentre.db import lock_keys
 from prefcentre.lookup import LookupKind
@@ -21,6 +23,8 @@ from prefcentre.subscribers.service import Subscriber
 from prefcentre.suppression import service as suppression
 
 SOURCE = "address change"
+# What a consent by these channels allows is done to the address.
+_BY_ADDRESS = frozenset({Channel.EMAIL, Channel.ONLINE})
 
 _log = structlog.get_logger(__name__)
 
@@ -45,7 +49,7 @@ def change_address(
 ) -> Moved:
     """Give a person the address that they have just proved to read (R135).
 
-    Consents, choices and links in mails stay theirs. Every entry that is about the person is made for the new address
+    Consents, choices and links in mails stay theirs, and the ledger says of each consent when and how it went over. Every entry that is about the person is made for the new address
     too, and stays for the old one; what is about the old mailbox (it came back, it is a trap) stays there alone. Changes
     nothing when the person is erased, has this address already, or when it is somebody else's: whoever reads that
     mailbox has two records then, and one of them must not swallow the other. Raises InvalidAddress.
@@ -63,9 +67,47 @@ def change_address(
         return Moved(False, person, person.email, address.typed)
     old = person.email
     _carry_over(session, context, old, address)
+    _write_down(session, context, person, address, visit)
     subscribers.change_email(session, context, person, address)
     _log.info("address_changed", subscriber=row_id(person), method=visit.method.value)
     return Moved(True, person, old, address.typed, tuple({*before, *keys}))
+
+
+def _write_down(
+    session: Session, context: Context, person: Subscriber, new: Address, visit: Visit
+) -> None:
+    now = context.clock.now()
+    moved = [
+        Act(
+            subscriber_id=row_id(person),
+            subscriber_ref=person.consent_ref,
+            topic_id=view.topic_id,
+            channel=view.channel,
+            action=ConsentAction.MOVED,
+            method=visit.method.value,
+            source=SOURCE,
+            at=now,
+            lawful_basis=view.basis,
+            valid_until=view.valid_until,
+            ip=visit.ip,
+            user_agent=visit.user_agent,
+            evidence=_evidence(context, person.email, new),
+        )
+        for view in consents.consents_of(session, row_id(person))
+        if view.channel in _BY_ADDRESS
+    ]
+    consents.record(session, context, moved)
+
+
+def _evidence(context: Context, old: str | None, new: Address) -> dict[str, str]:
+    # Hashes, so that who names an address can be shown that it was this one, and the ledger holds none (R85, R135).
+    def hashed(normal: str) -> str:
+        return context.lookup.newest(LookupKind.EMAIL, normal).hex()
+
+    found = {"lookup_key": context.lookup.version, "new_address": hashed(new.normal)}
+    if old is not None:
+        found["old_address"] = hashed(addresses.normalise(old))
+    return found
 
 
 def _carry_over(session: Session, context: Context, old: str | None, new: Address) -> None:

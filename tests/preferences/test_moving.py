@@ -8,12 +8,14 @@ from sqlmodel import Session, select
 from prefcentre.consent import service as consents
 from prefcentre.context import Context
 from prefcentre.errors import InvalidAddress
+from prefcentre.lookup import LookupKind
 from prefcentre.preferences import service
 from prefcentre.preferences.service import Method, Moved, Visit
 from prefcentre.reasons import Reason
 from prefcentre.subscribers import service as subscribers
 from prefcentre.subscribers.models import Subscriber, SubscriberKey
 from prefcentre.suppression import service as suppression
+from prefcentre.testing import FrozenClock
 from prefcentre.testing.makers import Cast, make_suppression
 
 NEW = "Ada.Byron@example.net"
@@ -50,6 +52,41 @@ def test_consents_stay_as_they_are(any_context: Context, any_cast: Cast) -> None
     move(any_context, any_cast.ada)
     with any_context.db.reading() as session:
         assert consents.consents_of(session, number) == before
+        assert consents.verify(session, any_context).ok
+
+
+def test_the_ledger_says_when_and_how_each_consent_went_over_and_holds_no_address(
+    any_context: Context, any_cast: Cast, clock: FrozenClock
+) -> None:
+    clock.advance(days=1)
+    move(any_context, any_cast.ada)
+    with any_context.db.writing() as session:
+        person = subscribers.by_id(session, any_cast.ada.id or 0)
+        assert person
+        (event, *_others) = [
+            one
+            for one in consents.history(session, any_context, person)
+            if one["action"] == "moved"
+        ]
+        before, after = (
+            any_context.lookup.newest(LookupKind.EMAIL, email).hex()
+            for email in ("ada@example.org", NEW.lower())
+        )
+        assert (event["state"], event["method"], event["source"], event["at"], event["ip"]) == (
+            "granted",
+            "preference_page",
+            "address change",
+            clock.now(),
+            "192.0.2.7",
+        )
+        assert (event["evidence"]["old_address"], event["evidence"]["new_address"]) == (
+            before,
+            after,
+        )
+        assert "@" not in str(event)
+        kept = consents.consents_of(session, person.id or 0)
+        consents.rebuild(session)
+        assert consents.consents_of(session, person.id or 0) == kept
         assert consents.verify(session, any_context).ok
 
 

@@ -29,6 +29,7 @@ _ACTIONS = {
     "expired": lazy_gettext("It ran out"),
     "imported": lazy_gettext("It was recorded from our files"),
     "restored": lazy_gettext("You took back a change"),
+    "moved": lazy_gettext("It went over to your new address"),
 }
 _CHANNELS = {
     "email": lazy_gettext("Email"),

@@ -720,7 +720,7 @@ def upgrade() -> None:
         sa.Column("prev_hash", sa.LargeBinary(length=32), nullable=False),
         sa.Column("hash", sa.LargeBinary(length=32), nullable=False),
         sa.CheckConstraint(
-            "action = 'requested' OR action = 'granted' OR action = 'confirmed' OR action = 'refused' OR action = 'withdrawn' OR action = 'expired' OR action = 'imported' OR action = 'restored'",
+            "action = 'requested' OR action = 'granted' OR action = 'confirmed' OR action = 'refused' OR action = 'withdrawn' OR action = 'expired' OR action = 'imported' OR action = 'restored' OR action = 'moved'",
             name=op.f("ck_consent_event_action"),
         ),
         sa.CheckConstraint(
