@@ -21,13 +21,25 @@ from prefcentre.errors import InvalidInput, NotFound, Refused
 from prefcentre.failpoints import Failpoint
 from prefcentre.imports import columns, csvfile, queries, reading, rules, spreadsheets
 from prefcentre.imports.chunks import Chunk, Counts, DryRun, Grant, Trace
-from prefcentre.imports.columns import Columns
+from prefcentre.imports.columns import FIELDS, Columns
 from prefcentre.imports.csvfile import Sheet
 from prefcentre.imports.judging import Judge, Prepared, Reject
 from prefcentre.imports.queries import Run
 from prefcentre.imports.reader import Task
 from prefcentre.imports.rejects import Rejects
 from prefcentre.subscribers.service import ImportState
+
+__all__ = [
+    "CHUNK",
+    "FIELDS",
+    "ImportOptions",
+    "ImportResult",
+    "Progress",
+    "Tell",
+    "Watch",
+    "check_grant",
+    "import_file",
+]
 
 # Small enough that a page or an opt-out, which waits for the same lock, waits some tens of milliseconds.
 CHUNK = 1_000
