@@ -107,7 +107,7 @@ def _picture(slug: str, plan: Plan) -> dict[str, Any]:
 
     return {
         "plan": plan,
-        "steps": waterfall(plan.people, plan.left_out, href),
+        "falls": waterfall(plan.people, plan.left_out, href),
         "audience_width": percent(plan.audience, plan.people),
         "audience_href": href(_AUDIENCE),
     }
