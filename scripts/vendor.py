@@ -73,7 +73,9 @@ def _fetched(folder: Path) -> Path:
         '{"name": "vendor", "private": true, "type": "module"}', "utf-8"
     )
     wanted = [f"{name}@{version}" for name, version in PACKAGES.items()]
-    subprocess.run(["npm", "install", "--silent", *wanted], cwd=folder, check=True)
+    subprocess.run(
+        [shutil.which("npm") or "npm", "install", "--silent", *wanted], cwd=folder, check=True
+    )
     return folder
 
 

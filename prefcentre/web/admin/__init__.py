@@ -18,6 +18,7 @@ from prefcentre.web.admin import (
     campaigns,
     checks,
     editor,
+    files,
     home,
     library,
     me,
@@ -27,6 +28,7 @@ from prefcentre.web.admin import (
     signing_in,
 )
 from prefcentre.web.admin.viewer import local, signed_in
+from prefcentre.web.admin.words import ago, nav_of, turned
 from prefcentre.web.errors import STATUS
 
 LARGEST_BODY = 4 * 1024 * 1024
@@ -52,6 +54,15 @@ def make(context: Context) -> Flask:
     _register_errors(app)
     signing_in.register(app, context)
     app.context_processor(_shared)
+    # What macros see too, which have no context of their own.
+    app.jinja_env.globals.update(
+        local=local,
+        ago=lambda at: ago(context.clock.now(), at),
+        turned=turned,
+        nav_of=nav_of,
+        asset=files.asset,
+        desk_root=f"{assets.base_path(context.settings)}/admin",
+    )
     app.register_blueprint(blueprint(context))
     return app
 
@@ -60,6 +71,7 @@ def blueprint(context: Context) -> Blueprint:
     """All pages of the desk."""
     pages = Blueprint("admin", __name__, url_prefix="/admin")
     for part in (
+        files,
         signing_in,
         me,
         home,
