@@ -45,7 +45,8 @@ class Done:
     """What an act came to.
 
     ``topic`` is the name of the topic that a link named; ``keys`` are the person's, so that the caller can wait for
-    mails that are on the wire; ``undo`` works once, for 15 minutes.
+    mails that are on the wire; ``undo`` works once, for 15 minutes. ``remains`` and ``undo`` are for a person who looks,
+    and not worked out for a mail program.
     """
 
     deed: Deed
@@ -122,21 +123,22 @@ def act(
     if speaks:
         visitor.person.language = speaks
         session.flush()
-    after = standing.read(session, context, visitor.person, how.language)
+    # A mail program that pressed the button shows no page, and everybody who writes waits for this transaction.
+    is_seen = how.method is not Method.ONE_CLICK
+    after = standing.read(session, context, visitor.person, how.language) if is_seen else before
     changed = bool(decided.acts or added or lifted or limits or speaks)
     failpoints.reach(Failpoint.OPT_OUT_WRITTEN)
     return Done(
         deed,
         since=before.now if changed else _last_stop(before, decided.about),
-        stopped=_named(after, decided.acts, ConsentAction.WITHDRAWN),
-        started=_named(after, decided.acts, ConsentAction.GRANTED),
-        remains=standing.gets(standing.choices(after)),
+        stopped=_named(before, decided.acts, ConsentAction.WITHDRAWN),
+        started=_named(before, decided.acts, ConsentAction.GRANTED),
+        remains=standing.gets(standing.choices(after)) if is_seen else (),
         changed=changed,
-        # A mail program that pressed the button shows no page, so nobody could use it.
         undo=_keep_undo(
             session, before, after, decided.acts, added, lifted, [spoke] if speaks else []
         )
-        if changed and how.method is not Method.ONE_CLICK
+        if changed and is_seen
         else None,
         keys=tuple(key for _, key in visitor.keys),
     )

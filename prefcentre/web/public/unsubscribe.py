@@ -1,6 +1,6 @@
 """The unsubscribe page: GET shows what would stop, POST stops it, for people and for mail programs (RFC 8058)."""
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, Response, render_template, request
 from flask.typing import ResponseReturnValue
 
 from prefcentre.context import Context
@@ -11,6 +11,8 @@ from prefcentre.tokens import LinkToken, TokenKind
 from prefcentre.web.languages import language, speak_to
 from prefcentre.web.public import oneclick, stopped
 from prefcentre.web.public.requests import route, visit
+
+_DONE = "Done. You will not get these mails any more.\n"
 
 
 def declare(pages: Blueprint, context: Context) -> None:
@@ -56,13 +58,16 @@ def _question(context: Context, token: LinkToken, *, unclear: bool = False) -> s
 def _stop(
     context: Context, token: LinkToken, method: Method, *, everything: bool = False
 ) -> ResponseReturnValue:
+    is_seen = method is not Method.ONE_CLICK
     with context.db.writing() as session:
-        speak_to(service.person_of(session, token))
+        if is_seen:
+            speak_to(service.person_of(session, token))
         stop = service.stop_everything if everything else service.unsubscribe
         done = stop(session, context, token, visit(method))
     # "Done" is a promise: a mail whose last byte is on its way now is waited for (design §12).
     delivery.wait_for_dots(context, list(done.keys))
-    return stopped.page(context, token, done)
+    # A mail program wants to know that it is done, and shows nothing (RFC 8058 §3.2).
+    return stopped.page(context, token, done) if is_seen else Response(_DONE, mimetype="text/plain")
 
 
 def _undo(context: Context, token: LinkToken, text: str) -> ResponseReturnValue:
