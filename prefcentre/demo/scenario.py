@@ -1,8 +1,8 @@
-"""Fills a scratch folder: topics, people, what became of them, and two campaigns on their way."""
+"""Fills a scratch folder: topics, people, what became of them, and campaigns past, present, coming, held and in the making."""
 
 import csv
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
 from importlib.resources import files
 from pathlib import Path
@@ -14,6 +14,8 @@ from prefcentre.consent import service as consent
 from prefcentre.consent.service import Act, Channel, ConsentAction
 from prefcentre.context import Context
 from prefcentre.delivery import service as delivery
+from prefcentre.demo.letters import LETTERS
+from prefcentre.demo.past import Past, SetBack, send
 from prefcentre.demo.people import MadeUp, people
 from prefcentre.imports import service as imports
 from prefcentre.imports.service import ImportOptions
@@ -27,6 +29,14 @@ from prefcentre.tokens import LinkToken, TokenKind
 
 NOW, LATER = "spring-release", "founders-letter"
 LATER_BY = timedelta(minutes=2)
+PASTS = (
+    Past("autumn-news", 75, opens=0.42, clicks=0.09, leaves=0.006),
+    Past("winter-news", 38, opens=0.47, clicks=0.14, leaves=0.004),
+)
+COMING, HELD, DRAFT = "workshop-sofia", "early-bird", "ten-tips"
+COMING_DAYS, OVERDUE_DAYS = 5, 2
+_ZONE = "Europe/Sofia"
+_STAFF = "demo"
 PAUSE = timedelta(days=60)
 # The inbox answers “no such user” for these, so that bounces are seen too.
 MOVED = "moved"
@@ -60,9 +70,28 @@ def fill(context: Context, folder: Path, tell: Callable[[str], None]) -> None:
         known = {campaign.slug for campaign in campaigns.list_all(session)}
     if not known:
         _people_and_topics(context, folder, tell)
+    _make_up_campaigns(context, known, tell)
     for slug, delay in ((NOW, timedelta()), (LATER, LATER_BY)):
         if slug not in known:
             _start(context, slug, delay)
+
+
+def _make_up_campaigns(context: Context, known: set[str], tell: Callable[[str], None]) -> None:
+    """Those that went out long ago, one for next week, one that missed its time, and one that is not finished."""
+    for slug in LETTERS.keys() - known:
+        with context.db.writing() as session:
+            campaigns.create(session, context, slug, LETTERS[slug], _STAFF)
+    for past in PASTS:
+        if past.slug not in known:
+            tell(f"Remembering “{past.slug}” …")
+            send(context, past)
+    if COMING not in known:
+        _start(context, COMING, timedelta(days=COMING_DAYS), _ZONE)
+    if HELD not in known:
+        missed = replace(context, clock=SetBack(context.clock.now() - timedelta(days=OVERDUE_DAYS)))
+        _start(missed, HELD, timedelta())
+        with context.db.writing() as session:
+            campaigns.hold(session, HELD, "overdue")
 
 
 def _people_and_topics(context: Context, folder: Path, tell: Callable[[str], None]) -> None:
@@ -85,11 +114,11 @@ def _people_and_topics(context: Context, folder: Path, tell: Callable[[str], Non
     _choose(context, everybody)
 
 
-def _start(context: Context, slug: str, delay: timedelta) -> None:
+def _start(context: Context, slug: str, delay: timedelta, zone: str | None = None) -> None:
     with context.db.reading() as session:
         checked = delivery.check(session, context, slug)
     with context.db.writing() as session:
-        delivery.start(session, context, checked, context.clock.now() + delay, None)
+        delivery.start(session, context, checked, context.clock.now() + delay, zone)
 
 
 def _with_some_moved(who: MadeUp) -> MadeUp:
