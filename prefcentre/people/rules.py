@@ -46,16 +46,19 @@ class Place:
     walk: int = 0
 
 
-def read_text(text: str) -> Sought:
-    """What somebody looks for. Never fails: what is nothing else is how a name begins."""
+def read_text(text: str, country: str = "") -> Sought:
+    """What somebody looks for; numbers without a country's code are of ``country``.
+
+    Never fails: what is nothing else is how a name begins.
+    """
     plain = _usable(text).strip()[:LONGEST_TEXT]
     if not plain:
         return Sought(Kind.NOTHING)
     if plain.startswith("@") and len(plain) > 1:
         return Sought(Kind.DOMAIN, plain[1:])
-    if plain.startswith("+"):
+    if plain.startswith("+") or (country and plain.startswith("0") and plain[1:2].isdigit()):
         try:
-            return Sought(Kind.PHONE, phone_number(plain))
+            return Sought(Kind.PHONE, phone_number(plain, country))
         except InvalidInput:
             return Sought(Kind.START, fold(plain))
     local, _, domain = plain.rpartition("@")

@@ -83,7 +83,7 @@ def search(session: Session, context: Context, wanted: Search, limit: int = PAGE
     Looks along one index and no further than a page, or over a bounded stretch when conditions are looked at along the
     way, so it is quick whatever is asked. Raises InvalidInput for a topic, channel, state or order that does not exist.
     """
-    sought = rules.read_text(wanted.text)
+    sought = rules.read_text(wanted.text, context.settings.phone_country)
     conditions = _conditions(session, context, wanted)
     one = _by_key(session, context, sought)
     if one is not None:

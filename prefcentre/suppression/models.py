@@ -31,6 +31,8 @@ class Suppression(SQLModel, table=True):
             sqlite_where=sa.text("lifted_at IS NOT NULL"),
             postgresql_where=sa.text("lifted_at IS NOT NULL"),
         ),
+        # Staff look through them by reason, the newest first.
+        sa.Index("ix_suppression_reason_id", "reason", "id"),
         sa.Index(
             "uq_suppression_active",
             "key",

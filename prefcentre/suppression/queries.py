@@ -10,7 +10,7 @@ from sqlmodel import Session, SQLModel, col
 from prefcentre.db import is_sqlite
 from prefcentre.lookup import LookupKind
 from prefcentre.reasons import Reason
-from prefcentre.subscribers.models import SubscriberKey
+from prefcentre.subscribers.models import Subscriber, SubscriberKey
 from prefcentre.suppression.models import Suppression
 
 _TABLE: sa.Table = SQLModel.metadata.tables["suppression"]
@@ -121,6 +121,68 @@ def newest(session: Session, now: datetime, limit: int) -> list[Suppression]:
     statement = sa.select(Suppression).where(_is_active(now))
     newest_first = statement.order_by(col(Suppression.id).desc()).limit(limit)
     return list(session.execute(newest_first).scalars())
+
+
+def page(
+    session: Session,
+    now: datetime,
+    reason: Reason | None,
+    after: int | None,
+    limit: int,
+    *,
+    lifted: bool,
+) -> list[sa.Row[Any]]:
+    """Entries from the newest on, with the person whose key it is, when there is one."""
+    owner = (
+        sa.select(col(Subscriber.public_id))
+        .join(SubscriberKey, col(SubscriberKey.subscriber_id) == col(Subscriber.id))
+        .where(
+            col(SubscriberKey.key_version) == _TABLE.c.key_version,
+            # Named, because the index begins with version and kind.
+            col(SubscriberKey.kind).in_([LookupKind.EMAIL, LookupKind.PHONE]),
+            col(SubscriberKey.key) == _TABLE.c.key,
+        )
+        .limit(1)
+        .correlate(_TABLE)
+        .scalar_subquery()
+    )
+    statement = sa.select(*_TABLE.c, owner.label("public_id"))
+    statement = statement.where(_TABLE.c.lifted_at.is_not(None) if lifted else _is_active(now))
+    if reason is not None:
+        statement = statement.where(_TABLE.c.reason == reason)
+    if after is not None:
+        statement = statement.where(_TABLE.c.id < after)
+    return list(session.execute(statement.order_by(_TABLE.c.id.desc()).limit(limit)).all())
+
+
+def walk_known(session: Session, now: datetime) -> Iterator[sa.Row[Any]]:
+    """Active entries of people whom we hold, each once, with address and number."""
+    columns = _TABLE.c
+    statement = (
+        sa.select(
+            col(Subscriber.email),
+            col(Subscriber.phone),
+            columns.scope,
+            columns.reason,
+            columns.at,
+            columns.until,
+        )
+        .select_from(_TABLE)
+        .join(
+            SubscriberKey,
+            sa.and_(
+                col(SubscriberKey.key_version) == columns.key_version,
+                col(SubscriberKey.kind).in_([LookupKind.EMAIL, LookupKind.PHONE]),
+                col(SubscriberKey.key) == columns.key,
+            ),
+        )
+        .join(Subscriber, col(Subscriber.id) == col(SubscriberKey.subscriber_id))
+        .where(_is_active(now))
+        .distinct()
+    )
+    options = {"yield_per": _WALK_IN_PARTS_OF}
+    with session.execute(statement, execution_options=options) as result:
+        yield from result
 
 
 def keys_in_domains(session: Session, domain_keys: Collection[bytes]) -> list[bytes]:

@@ -331,12 +331,14 @@ def import_file(
     reason: Reason | None = None,
     scope: str | None = None,
     after_chunk: Callable[[list[bytes]], object] | None = None,
+    name: str | None = None,
 ) -> ImportResult:
     """Add the entries of a list that another system exported, or of our own export (R187).
 
     Only adds, and the same file again changes nothing. ``reason`` and ``scope`` are for lines that do not say their own;
     without them these are "manual" and "all". A line that can't be used is written to the rejects file and counted.
-    Opens a session for each chunk and commits it; ``after_chunk`` is then told its keys. Raises NotFound and
+    Opens a session for each chunk and commits it; ``after_chunk`` is then told its keys. ``name`` is what the file is
+    called, when that is not its name here. Raises NotFound and
     InvalidInput before anything is added, save for a file that stops being CSV in the middle.
     """
     layout, lines = files.read(path)
@@ -350,7 +352,9 @@ def import_file(
     while chunk := list(islice(lines, _CHUNK)):
         entries = reading.entries(chunk, result)
         with context.db.writing() as session:
-            new = _make(session, context, [e for of in entries for e in of], f"import:{path.name}")
+            new = _make(
+                session, context, [e for of in entries for e in of], f"import:{name or path.name}"
+            )
         added = sum(any((e.key, e.scope, e.reason) in new for e in of) for of in _firsts(entries))
         result.added += added
         result.unchanged += len(entries) - added

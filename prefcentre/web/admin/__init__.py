@@ -20,12 +20,16 @@ from prefcentre.web.admin import (
     editor,
     files,
     home,
+    importing,
     library,
     me,
+    people,
     report,
     reports,
     schedule,
     signing_in,
+    suppressions,
+    topics,
 )
 from prefcentre.web.admin.viewer import local, signed_in
 from prefcentre.web.admin.words import ago, nav_of, turned
@@ -83,6 +87,10 @@ def blueprint(context: Context) -> Blueprint:
         report,
         reports,
         library,
+        people,
+        importing,
+        suppressions,
+        topics,
     ):
         part.declare(pages, context)
     return pages

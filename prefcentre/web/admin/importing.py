@@ -198,7 +198,15 @@ def _said(run: ImportRun) -> ImportOptions:
         if name in guessed
     }
     columns = {name: field for name, field in wanted.items() if field != guessed[name]}
-    return replace(plain, topic=topic, columns=columns, **parts)
+    return replace(
+        plain,
+        topic=topic,
+        columns=columns,
+        channel=parts["channel"],
+        basis=parts["basis"],
+        source=parts["source"],
+        evidence=parts["evidence"],
+    )
 
 
 _DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}

@@ -119,7 +119,7 @@ def _page(
         return render_template(
             "admin/people/person.html",
             view=view,
-            person=view.person,
+            someone=view.person,
             attributes={name: shown(value) for name, value in view.person.attributes.items()},
             problem=problem,
             opened=opened,

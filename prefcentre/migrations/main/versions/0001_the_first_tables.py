@@ -177,6 +177,7 @@ def upgrade() -> None:
             sqlite_where=sa.text("lifted_at IS NOT NULL"),
             postgresql_where=sa.text("lifted_at IS NOT NULL"),
         )
+        batch_op.create_index("ix_suppression_reason_id", ["reason", "id"], unique=False)
         batch_op.create_index(
             "uq_suppression_active",
             ["key", "scope", "reason"],
@@ -1139,6 +1140,36 @@ def upgrade() -> None:
             batch_op.create_index(batch_op.f(f"ix_mail_request_{column}"), [column], unique=False)
 
     op.create_table(
+        "page_request",
+        sa.Column("id", BIG_ID, nullable=False),
+        sa.Column(
+            "kind",
+            sa.Enum(
+                "link",
+                "fresh_link",
+                "sign_up",
+                native_enum=False,
+                length=32,
+                create_constraint=True,
+                name="page_request_kind",
+            ),
+            nullable=False,
+        ),
+        sa.Column("payload", JSON, nullable=False),
+        sa.Column("ip", sa.String(), nullable=True),
+        sa.Column("user_agent", sa.String(), nullable=True),
+        sa.Column("language", sa.String(length=35), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("not_before", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_page_request")),
+    )
+    with op.batch_alter_table("page_request", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_page_request_not_before"), ["not_before"], unique=False
+        )
+
+    op.create_table(
         "service_mail",
         sa.Column("id", BIG_ID, nullable=False),
         sa.Column("key", sa.String(length=128), nullable=False),
@@ -1309,6 +1340,7 @@ def downgrade() -> None:
     op.drop_table("staff_passkey")
     op.drop_table("staff_user")
     op.drop_table("service_mail")
+    op.drop_table("page_request")
     op.drop_table("mail_request")
     op.drop_table("confirmation")
     op.drop_table("export_run")
@@ -1401,6 +1433,7 @@ def downgrade() -> None:
     op.drop_table("throttle_share")
     op.drop_table("throttle")
     with op.batch_alter_table("suppression", schema=None) as batch_op:
+        batch_op.drop_index("ix_suppression_reason_id")
         batch_op.drop_index(
             "uq_suppression_active",
             sqlite_where=sa.text("lifted_at IS NULL"),
