@@ -16,7 +16,7 @@ from prefcentre.context import Context
 from prefcentre.delivery import service as delivery
 from prefcentre.demo.letters import LETTERS
 from prefcentre.demo.past import Past, SetBack, send
-from prefcentre.demo.people import MadeUp, people
+from prefcentre.demo.people import CAST, MadeUp, people
 from prefcentre.imports import service as imports
 from prefcentre.imports.service import ImportOptions
 from prefcentre.preferences import service as preferences
@@ -68,16 +68,21 @@ def fill(context: Context, folder: Path, tell: Callable[[str], None]) -> None:
     """
     with context.db.reading() as session:
         known = {campaign.slug for campaign in campaigns.list_all(session)}
-    if not known:
-        _people_and_topics(context, folder, tell)
-    _make_up_campaigns(context, known, tell)
+    is_new = NOW not in known
+    everybody = [_with_some_moved(who) for who in people()]
+    if is_new:
+        _first_people(context, folder, everybody, tell)
+    _remember(context, known, tell)
+    if is_new:
+        _since_then(context, folder, everybody, tell)
+    _make_up_campaigns(context, known)
     for slug, delay in ((NOW, timedelta()), (LATER, LATER_BY)):
         if slug not in known:
             _start(context, slug, delay)
 
 
-def _make_up_campaigns(context: Context, known: set[str], tell: Callable[[str], None]) -> None:
-    """Those that went out long ago, one for next week, one that missed its time, and one that is not finished."""
+def _remember(context: Context, known: set[str], tell: Callable[[str], None]) -> None:
+    """Campaigns that went out long ago."""
     for slug in LETTERS.keys() - known:
         with context.db.writing() as session:
             campaigns.create(session, context, slug, LETTERS[slug], _STAFF)
@@ -85,6 +90,10 @@ def _make_up_campaigns(context: Context, known: set[str], tell: Callable[[str], 
         if past.slug not in known:
             tell(f"Remembering “{past.slug}” …")
             send(context, past)
+
+
+def _make_up_campaigns(context: Context, known: set[str]) -> None:
+    """One for next week, and one that missed its time; a third is not finished."""
     if COMING not in known:
         _start(context, COMING, timedelta(days=COMING_DAYS), _ZONE)
     if HELD not in known:
@@ -94,24 +103,50 @@ def _make_up_campaigns(context: Context, known: set[str], tell: Callable[[str], 
             campaigns.hold(session, HELD, "overdue")
 
 
-def _people_and_topics(context: Context, folder: Path, tell: Callable[[str], None]) -> None:
+def _first_people(
+    context: Context, folder: Path, everybody: Sequence[MadeUp], tell: Callable[[str], None]
+) -> None:
     topics = folder / "topics.toml"
     topics.write_bytes(files("prefcentre.demo").joinpath("topics.toml").read_bytes())
     with context.db.writing() as session:
         consent.apply_topics(session, context, topics)
-    everybody = [_with_some_moved(who) for who in people()]
     tell(f"Importing {len(everybody):,} people …")
     _import(context, _write(folder / "customers.csv", everybody), ImportOptions())
-    for name, (topic, channel, source, chosen) in _FILES.items():
-        path = _write(folder / name, filter(chosen, everybody))
-        options = ImportOptions(topic=topic, channel=channel, basis="consent", source=source)
-        _import(context, path, options)
+    _consents(context, folder, [who for who in everybody if not _is_late(who)])
+
+
+def _since_then(
+    context: Context, folder: Path, everybody: Sequence[MadeUp], tell: Callable[[str], None]
+) -> None:
+    """Who joined after the campaigns of the past, and who changed their mind."""
+    late = [_joined_lately(context, who) for who in everybody if _is_late(who)]
+    _consents(context, folder, late, "lately-")
     tell("Letting some of them change their minds …")
     _sign_up(
         context, [who for who in everybody if who.chance > 0.955 or who.email.startswith("ben@")]
     )
     _suppress(context, everybody)
     _choose(context, everybody)
+
+
+def _consents(
+    context: Context, folder: Path, everybody: Sequence[MadeUp], prefix: str = ""
+) -> None:
+    for name, (topic, channel, source, chosen) in _FILES.items():
+        path = _write(folder / f"{prefix}{name}", filter(chosen, everybody))
+        options = ImportOptions(topic=topic, channel=channel, basis="consent", source=source)
+        _import(context, path, options)
+
+
+def _is_late(who: MadeUp) -> bool:
+    return int(who.chance * 10_000) % 6 == 0 and not who.email.endswith(CAST)
+
+
+def _joined_lately(context: Context, who: MadeUp) -> MadeUp:
+    # After the last campaign of the past, so that nobody was written to before they agreed.
+    days = int(who.chance * 10_000_000) % (PASTS[-1].days_ago - 2) + 1
+    at = context.clock.now() - timedelta(days=days, minutes=int(who.chance * 1000))
+    return replace(who, consented_at=f"{at:%Y-%m-%dT%H:%M:00Z}")
 
 
 def _start(context: Context, slug: str, delay: timedelta, zone: str | None = None) -> None:
