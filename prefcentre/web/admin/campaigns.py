@@ -92,9 +92,8 @@ def campaign_list(context: Context) -> ResponseReturnValue:
         states=list(CampaignState),
         topics=topics,
         wanted=wanted,
-        order=order,
-        descending=descending,
-        pager=Pager(number, max(1, -(-total // PAGE)), total),
+        sort=f"-{order}" if descending else order,
+        page=Pager(number, max(1, -(-total // PAGE)), total),
         only_files=[
             slug for slug in campaigns.campaign_slugs(context.settings) if slug not in known
         ]

@@ -1,5 +1,7 @@
 """What campaigns are made of: pictures, templates, and pieces of text."""
 
+from contextlib import closing
+
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlmodel import Session
@@ -167,7 +169,8 @@ def _snippet_page(
 
 def _keep(context: Context, file: FileStorage) -> str:
     # One octet more than is allowed is enough to know, and nothing longer is held in memory.
-    drawn = media.draw(file.stream.read(media.LARGEST_FILE + 1))
+    with closing(file.stream) as stream:
+        drawn = media.draw(stream.read(media.LARGEST_FILE + 1))
     with context.db.writing() as session:
         kept = media.keep(session, context, drawn, file.filename or "", viewer().name)
         _note(session, context, AuditAction.PICTURE_KEPT, picture=kept.name)
@@ -186,7 +189,7 @@ def _media_page(
         "admin/campaign/media.html",
         rows=rows,
         asked=asked,
-        pager=Pager(number, max(1, -(-total // PAGE)), total),
+        page=Pager(number, max(1, -(-total // PAGE)), total),
         address=lambda name: media.url_of(context, name),
         path=lambda name: base_path(context.settings) + media.path_of(name),
         problems=problems or [],

@@ -348,33 +348,23 @@ def test_files_are_written_compared_and_taken(autumn: FlaskClient, context: Cont
 # --- What somebody hostile writes -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("payload", PAYLOADS)
 def test_what_is_written_never_becomes_markup_of_the_desk(
-    autumn: FlaskClient, context: Context, payload: str
+    autumn: FlaskClient, context: Context
 ) -> None:
     """S3."""
-    save(autumn, revision="2", name=payload, subject=payload, preheader=payload, sender=payload, reply_to=payload,
-         template=payload, body=payload, text=payload)  # fmt: skip
+    hostile = " ".join(PAYLOADS)
+    fields = ("name", "subject", "preheader", "sender", "reply_to", "template", "body", "text")
+    save(autumn, revision="2", **dict.fromkeys(fields, hostile))
     with context.db.writing() as session:
-        make_person(session, context, "eve@example.org", payload)
-    post(autumn, "/admin/snippets", {"name": payload[:60], "body": payload})
-    for path in (
-        "",
-        "/autumn",
-        "/calendar",
-        "/new?copy=autumn",
-        "/files",
-        "/autumn/checks",
-        "/autumn/readers?reader=eve@example.org",
-    ):
-        page = autumn.get(f"/admin/campaigns{path}").text
-        assert (
-            "alert(1)" not in re.sub(r"&lt;|&gt;|&#34;|&#39;|&quot;", "", page)
-            or payload not in page
-        )
-        for raw in ("<script>alert", "<img src=x", "<svg/onload", "49{%"):
-            assert raw not in page
-    assert "<script>alert" not in autumn.get("/admin/snippets").text
+        make_person(session, context, "eve@example.org", hostile)
+    post(autumn, "/admin/snippets", {"name": PAYLOADS[0], "body": hostile})
+    pages = ["/autumn", "/calendar", "/new?copy=autumn", "/files", "/autumn/checks"]
+    pages += ["", "/autumn/readers?reader=eve@example.org"]
+    for path in (*(f"campaigns{page}" for page in pages), "snippets"):
+        page = autumn.get(f"/admin/{path}").text
+        for raw in ("<script>alert", "<img src=x", "<svg/onload", '="javascript:', " 49{%"):
+            assert raw not in page, path
+    assert "&lt;script&gt;alert" in autumn.get("/admin/campaigns").text
 
 
 def picture(**more: Any) -> io.BytesIO:
@@ -420,8 +410,15 @@ def test_a_file_that_is_no_picture_is_told_by_name_and_the_others_are_kept(
 def test_a_large_picture_finds_room_and_a_large_form_does_not(
     author: FlaskClient, autumn: FlaskClient
 ) -> None:
-    large = io.BytesIO(b"x" * (5 * 1024 * 1024))
-    assert upload(author, (large, "x.png")).status_code == 400
+    # Written out by hand, because the client of the tests would leave a file of its own open.
+    parts = (
+        f'--x\r\nContent-Disposition: form-data; name="csrf_token"\r\n\r\n{csrf_token(author)}\r\n'
+        '--x\r\nContent-Disposition: form-data; name="file"; filename="x.png"\r\n\r\n',
+        "x" * (5 * 1024 * 1024),
+        "\r\n--x--\r\n",
+    )
+    sent = {"data": "".join(parts).encode(), "content_type": "multipart/form-data; boundary=x"}
+    assert author.post("/admin/media", **sent).status_code == 400
     assert save(autumn, revision="2", body="x" * (5 * 1024 * 1024)).status_code == 413
 
 
