@@ -33,6 +33,7 @@ from prefcentre.people import importing
 from prefcentre.reporting import service as reporting
 from prefcentre.servicemail import service as servicemail
 from prefcentre.signups import service as signups
+from prefcentre.signups import waiting
 from prefcentre.throttles import service as throttles
 
 LEASE_NAME = "scheduler"
@@ -235,8 +236,10 @@ class Clockwork:
             servicemail.forget_old(session, self._context)
 
     def _post(self) -> None:
-        """Hand over confirmations and links; one process does it for all, so that nobody gets two."""
+        """Do what pages asked for, and hand over confirmations and links; one process does it for all, so that nobody gets two."""
         if self._epoch is not None:
+            while waiting.work_off(self._context):
+                pass
             while delivery.post_waiting(self._context):
                 pass
 

@@ -53,6 +53,7 @@ __all__ = [
     "expire",
     "granted_by_channel",
     "history",
+    "is_shown_now",
     "is_wording_of",
     "may_import",
     "rebuild",
@@ -182,6 +183,12 @@ def current_wording(session: Session, topic_id: int, language: str | None) -> Co
 def is_wording_of(session: Session, topic_key: str, wording_id: int) -> bool:
     """Whether these are words of that topic, so that a form can't claim that others were shown (R81)."""
     return queries.is_wording_of(session, topic_key, wording_id)
+
+
+def is_shown_now(session: Session, topic_id: int, wording_id: int) -> bool:
+    """Whether these are the words that are shown for a topic now, in one of its languages."""
+    found = queries.newest_wordings(session, topic_id)
+    return wording_id in {wording.id for wording in found.values()}
 
 
 def wording_texts(session: Session, wording_ids: Collection[int]) -> dict[int, str]:

@@ -33,6 +33,30 @@ class Confirmation(SQLModel, table=True):
     used_at: datetime | None = None
 
 
+class PageRequestKind(StrEnum):
+    """What was asked for on a page that says the same to everybody."""
+
+    LINK = "link"  # A link to one's choices, by one's address.
+    FRESH_LINK = "fresh_link"  # The same, on the page of a link that is too old.
+    SIGN_UP = "sign_up"  # The form for signing up.
+
+
+class PageRequest(SQLModel, table=True):
+    """Something that a worker will do in a moment, so that the page's work tells nobody whom we know; then it is gone."""
+
+    __tablename__ = "page_request"
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=BigId)
+    kind: PageRequestKind = Field(sa_type=enum_type(PageRequestKind))
+    payload: dict[str, Any] = Field(default_factory=dict, sa_type=json_type(), nullable=False)
+    ip: str | None = None
+    user_agent: str | None = None
+    language: str = Field(max_length=35)
+    at: datetime
+    not_before: datetime = Field(index=True)
+    attempts: int = 0
+
+
 class MailRequest(SQLModel, table=True):
     """Somebody asked us to mail an address. Kept for a day, to count by; the address only as a keyed hash (T21)."""
 

@@ -3,9 +3,9 @@
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlmodel import Session, col
+from sqlmodel import Session, col, select
 
-from prefcentre.signups.models import Confirmation, MailRequest
+from prefcentre.signups.models import Confirmation, MailRequest, PageRequest
 from prefcentre.signups.rules import Counted
 
 
@@ -68,3 +68,38 @@ def forget_requests(session: Session, before: datetime) -> None:
 def forget_confirmations(session: Session, before: datetime) -> None:
     """Drop questions that ran out before then."""
     session.execute(sa.delete(Confirmation).where(col(Confirmation.expires_at) < before))
+
+
+def add_asked(session: Session, request: PageRequest) -> None:
+    """Keep what somebody asked for on a page."""
+    session.add(request)
+    session.flush()
+
+
+def is_asked(session: Session, now: datetime) -> bool:
+    """Whether anything waits to be done."""
+    due = select(PageRequest.id).where(col(PageRequest.not_before) <= now).limit(1)
+    return session.execute(due).first() is not None
+
+
+def take_asked(session: Session, now: datetime, until: datetime) -> PageRequest | None:
+    """The oldest thing that was asked for, kept from others until then; it counts as tried."""
+    due = (
+        select(PageRequest)
+        .where(col(PageRequest.not_before) <= now)
+        .order_by(col(PageRequest.not_before), col(PageRequest.id))
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    found = session.exec(due).first()
+    if found is not None:
+        found.not_before = until
+        found.attempts += 1
+        session.add(found)
+        session.flush()
+    return found
+
+
+def forget_asked(session: Session, request_id: int) -> None:
+    """It is done, or given up."""
+    session.execute(sa.delete(PageRequest).where(col(PageRequest.id) == request_id))

@@ -13,15 +13,15 @@ from prefcentre.addresses import Address
 from prefcentre.consent import service as consents
 from prefcentre.consent.service import Act, Channel, ConsentAction, ConsentState
 from prefcentre.context import Context
-from prefcentre.db import lock_keys, lock_name
+from prefcentre.db import lock_keys
 from prefcentre.errors import InvalidInput
 from prefcentre.lookup import LookupKind
 from prefcentre.preferences import service as preferences
 from prefcentre.preferences.service import Visit
 from prefcentre.servicemail import service as servicemail
 from prefcentre.servicemail.service import ServiceMail, ServiceMailKind
-from prefcentre.signups import queries, rules
-from prefcentre.signups.models import Confirmation, ConfirmationKind, MailRequest
+from prefcentre.signups import limits, queries, rules
+from prefcentre.signups.models import Confirmation, ConfirmationKind
 from prefcentre.signups.rules import CONFIRM_WITHIN, Place, Problem
 from prefcentre.subscribers import service as subscribers
 from prefcentre.subscribers.service import Subscriber
@@ -40,8 +40,11 @@ __all__ = [
     "ask",
     "confirm_sign_up",
     "forget_old",
+    "is_proven",
+    "mail_link_to",
     "mail_links",
     "may_mail",
+    "offered",
     "problems",
     "question",
     "sign_up",
@@ -88,47 +91,30 @@ class Confirmed:
 # --- keeping mails from being a weapon ------------------------------------------------------------------------------
 
 
-def may_mail(session: Session, context: Context, email: str, ip: str | None) -> bool:
-    """Count a mail that somebody asks for, and say whether it may go (T21).
-
-    Counted by address, by mailbox in all its spellings, by network and altogether, for known and unknown addresses alike.
-    Raises InvalidAddress.
-    """
-    # One after the other, so that a hundred requests at the same moment do not all find room.
-    lock_name(session, "mail requests")
-    address = addresses.parse(email)
-    now = context.clock.now()
-    address_key = context.lookup.newest(LookupKind.EMAIL, address.normal)
-    mailbox_key = context.lookup.newest(LookupKind.EMAIL, rules.mailbox_of(address))
-    network = rules.network(ip)
-    counts = {
-        span: queries.counted(session, address_key, mailbox_key, network, now - span)
-        for span in (rules.HOUR, rules.DAY)
-    }
-    if not rules.may_mail(counts):
-        return False
-    queries.add_request(
-        session,
-        MailRequest(address_key=address_key, mailbox_key=mailbox_key, network=network, at=now),
-    )
-    return True
+may_mail = limits.may_mail
 
 
 def mail_links(
     session: Session, context: Context, email: str, ip: str | None, language: str
 ) -> bool:
-    """Mail a fresh link to their choices to whoever has this address, if we know them and may mail (R37, R115).
+    """Mail a fresh link to their choices to whoever has this address, if we know them (R37, R115).
 
-    Returns whether a mail goes out, which a page for everybody must not tell.
+    False when too many went there lately. For callers who know the person; a page asks ``waiting.ask_for_link``.
     """
-    if not may_mail(session, context, email, ip):
+    if not limits.may_mail(session, context, email, ip):
         return False
+    mail_link_to(session, context, email, language)
+    return True
+
+
+def mail_link_to(session: Session, context: Context, email: str, language: str) -> None:
+    """The same for a mail that is counted already."""
     person = subscribers.find(session, context, email)
     if person is None or person.email is None:
-        return False
+        return
     now = context.clock.now()
     token = LinkToken(TokenKind.PREFERENCES, person.public_id, issued=now.date())
-    return servicemail.enqueue(
+    servicemail.enqueue(
         session,
         context,
         ServiceMail(
@@ -203,36 +189,54 @@ def problems(context: Context, form: SignUp) -> list[Problem]:
     return found
 
 
-def sign_up(session: Session, context: Context, form: SignUp, how: Visit) -> None:
+def offered(session: Session, places: Iterable[Place]) -> frozenset[Place]:
+    """Those of the places that can be signed up for; a form elsewhere may name topics that have ended."""
+    topics = {topic.key: topic for topic in consents.topics(session) if topic.archived_at is None}
+    return frozenset(
+        (key, channel)
+        for key, channel in places
+        if key in topics and channel.value in topics[key].channels
+    )
+
+
+def sign_up(
+    session: Session, context: Context, form: SignUp, how: Visit, *, at: datetime | None = None
+) -> None:
     """Take a form without problems; tells the caller nothing about who is known (R86–R90, T22).
 
-    With an email address nothing is granted before the button in the mail is pressed. Somebody new is stored and their
-    wishes recorded as requested; of somebody known nothing changes until then. People without an email address can't be
-    asked by mail, so for the phone and for post what they say is recorded as granted, with its evidence; a number that
-    somebody has already changes nothing.
+    ``at`` is when it was sent, when that was not now. With an email address nothing is granted before the button in the
+    mail is pressed. Somebody new is stored and their wishes recorded as requested; of somebody known nothing changes until
+    then. People without an email address can't be asked by mail: a wish for letters is recorded as granted, with its
+    evidence, and one for calls or text messages as requested, because nobody has shown that the number is theirs (R91). A
+    number that somebody has already changes nothing.
     """
     address = addresses.parse(form.email) if form.email.strip() else None
     number = subscribers.phone_number(context, form.phone) if form.phone.strip() else None
     topics = {topic.key: topic for topic in consents.topics(session)}
-    places = sorted(
-        (key, channel)
-        for key, channel in form.places
-        if key in topics and channel.value in topics[key].channels
-    )
+    places = sorted(offered(session, form.places))
+    act = partial(_record, session, context, wordings=form.wordings, how=how, at=at)
     if address is None:
         if number is None or _by_phone(session, context, number) is None:
             person = _add(session, context, form, None, number)
-            _record(session, context, person, places, ConsentAction.GRANTED, form.wordings, how)
-        return
-    if not may_mail(session, context, form.email, how.ip):
+            act(person, [place for place in places if is_proven(place[1])], ConsentAction.GRANTED)
+            act(
+                person,
+                [place for place in places if not is_proven(place[1])],
+                ConsentAction.REQUESTED,
+            )
         return
     lock_keys(session, context.lookup.all(LookupKind.EMAIL, address.normal))
     known = subscribers.find(session, context, address.normal)
     if known is None:
         free = number is not None and _by_phone(session, context, number) is None
         known = _add(session, context, form, address, number if free else None)
-        _record(session, context, known, places, ConsentAction.REQUESTED, form.wordings, how)
+        act(known, places, ConsentAction.REQUESTED)
     _mail_question(session, context, known, form, places, [topics[key].name for key, _ in places])
+
+
+def is_proven(channel: Channel) -> bool:
+    """Whether what a form or a mailbox says is enough: not for a number, which may be anybody's (R91)."""
+    return channel not in {Channel.PHONE, Channel.SMS}
 
 
 def _mail_question(
@@ -276,7 +280,8 @@ def confirm_sign_up(
     """Grant what was ticked, now that the button was pressed (R88–R90); None when that was done before or is too late.
 
     Lifts what a fresh, confirmed wish may lift (R177): the person's own stops of these topics and what stands against the
-    mailbox that has just been read, and nothing that others have said.
+    mailbox that has just been read, and nothing that others have said. Calls and text messages stay requested: who reads a
+    mailbox has not shown that the number is theirs (R91).
     """
     person = subscribers.by_id(session, asked.subscriber_id)
     if person is None:
@@ -286,7 +291,8 @@ def confirm_sign_up(
     lock_keys(session, keys)
     if not use(session, context, asked):
         return None
-    places = [(key, Channel(channel)) for key, channel in asked.payload["places"]]
+    chosen = [(key, Channel(channel)) for key, channel in asked.payload["places"]]
+    places = [place for place in chosen if is_proven(place[1])]
     states = {
         (view.topic_key, view.channel): view.state
         for view in consents.consents_of(session, person.id or 0)
@@ -298,8 +304,18 @@ def confirm_sign_up(
         for place in places
         if states.get(place) not in {ConsentState.PENDING, ConsentState.GRANTED}
     ]
-    _record(session, context, person, waiting, ConsentAction.CONFIRMED, wordings, how)
-    _record(session, context, person, anew, ConsentAction.GRANTED, wordings, how)
+    unproven = [
+        place
+        for place in chosen
+        if not is_proven(place[1]) and states.get(place) is not ConsentState.GRANTED
+    ]
+    act = partial(_record, session, context, person, wordings=wordings, how=how)
+    act(waiting, ConsentAction.CONFIRMED)
+    act(anew, ConsentAction.GRANTED)
+    act(
+        [one for one in unproven if states.get(one) is not ConsentState.PENDING],
+        ConsentAction.REQUESTED,
+    )
     _lift(session, context, keys, places, how)
     preferences.agree_to_counting(
         session,
@@ -350,10 +366,12 @@ def _record(
     person: Subscriber,
     places: Iterable[Place],
     action: ConsentAction,
+    *,
     wordings: Mapping[str, int],
     how: Visit,
+    at: datetime | None = None,
 ) -> None:
-    now: datetime = context.clock.now()
+    at = at or context.clock.now()
     consents.record(
         session,
         context,
@@ -366,7 +384,7 @@ def _record(
                 action=action,
                 method=how.method.value,
                 source=SOURCE,
-                at=now,
+                at=at,
                 wording_id=wordings.get(key),
                 ip=how.ip,
                 user_agent=how.user_agent,

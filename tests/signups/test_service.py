@@ -15,13 +15,14 @@ from prefcentre.preferences.service import Method, Visit
 from prefcentre.reasons import Reason
 from prefcentre.servicemail.models import QueuedMail
 from prefcentre.signups import service as signups
-from prefcentre.signups.models import Confirmation, MailRequest
+from prefcentre.signups import waiting
+from prefcentre.signups.models import Confirmation, MailRequest, PageRequest, PageRequestKind
 from prefcentre.signups.service import Problem, SignUp
 from prefcentre.subscribers import service as subscribers
 from prefcentre.subscribers.service import Subscriber
 from prefcentre.suppression import service as suppression
 from prefcentre.testing import FrozenClock
-from prefcentre.testing.makers import Cast
+from prefcentre.testing.makers import Cast, make_topic
 
 ZOE = "zoe@example.org"
 NEWS = ("product-news", Channel.EMAIL)
@@ -35,7 +36,9 @@ def sign_up(context: Context, email: str = ZOE, *places: Any, **more: Any) -> No
     form = SignUp(places=frozenset(places or [NEWS]), email=email, **more)
     assert signups.problems(context, form) == []
     with context.db.writing() as session:
-        signups.sign_up(session, context, form, FORM)
+        waiting.hand_in(session, context, form, FORM)
+    while waiting.work_off(context):
+        pass
 
 
 def newest(context: Context) -> Confirmation:
@@ -130,7 +133,7 @@ def test_a_mailbox_gets_three_questions_in_an_hour_however_it_is_spelled(
 
 
 @pytest.mark.usefixtures("any_cast")
-def test_people_without_an_email_address_are_taken_at_their_word(any_context: Context) -> None:
+def test_a_wish_for_letters_is_taken_as_it_was_written(any_context: Context) -> None:
     post = ("product-news", Channel.POST)
     sign_up(any_context, "", post, postal_address="1 Example Street", phone="+359 2 123 4567")
     sign_up(any_context, "", post, postal_address="Elsewhere", phone="+35921234567")
@@ -159,6 +162,106 @@ def test_a_number_without_its_country_is_one_of_the_country_in_the_settings(
         assert person.postal_address == "088 812 3456"
     abroad = SignUp(places=frozenset([call]), phone="088 812 3456", postal_address="1 Street")
     assert signups.problems(any_context, abroad) == [Problem.BAD_PHONE]
+
+
+@pytest.fixture
+def calls(any_context: Context) -> tuple[str, Channel]:
+    with any_context.db.writing() as session:
+        make_topic(session, any_context, "calls", channels=["email", "phone", "sms"])
+    return "calls", Channel.PHONE
+
+
+def state_of(context: Context, number: str) -> dict[str, ConsentState]:
+    with context.db.reading() as session:
+        person = subscribers.find_by_phone(session, context, number)
+        assert person is not None
+        views = consents.consents_of(session, person.id or 0)
+        return {f"{view.topic_key}:{view.channel}": view.state for view in views}
+
+
+def test_a_number_that_somebody_wrote_waits_until_it_is_shown_to_be_theirs(
+    any_context: Context, calls: tuple[str, Channel]
+) -> None:
+    sign_up(any_context, "", calls, ("calls", Channel.SMS), phone="+359 2 123 4567")
+    pending = {"calls:phone": ConsentState.PENDING, "calls:sms": ConsentState.PENDING}
+    assert state_of(any_context, "+35921234567") == pending
+
+
+def test_who_reads_a_mailbox_has_not_shown_that_the_number_is_theirs(
+    any_context: Context, calls: tuple[str, Channel]
+) -> None:
+    with any_context.db.writing() as session:
+        for scope in ("calls:email", "calls:phone"):
+            suppression.suppress(
+                session, any_context, email=ZOE, scope=scope, reason=Reason.TOPIC, source="test"
+            )
+    sign_up(any_context, ZOE, calls, ("calls", Channel.EMAIL), phone="+359 2 123 4567")
+    done = confirm(any_context, newest(any_context))
+    assert done is not None
+    assert done.granted == (("calls", Channel.EMAIL),)
+    assert states(any_context) == {
+        "calls:email": ConsentState.GRANTED,
+        "calls:phone": ConsentState.PENDING,
+    }
+    with any_context.db.reading() as session:
+        left = [entry.scope for entry in suppression.check(session, any_context, ZOE)]
+    assert left == ["calls:phone"]
+
+
+@pytest.mark.usefixtures("any_cast")
+def test_what_is_recorded_is_the_moment_at_which_the_form_was_sent(
+    any_context: Context, clock: FrozenClock
+) -> None:
+    sent = clock.now()
+    form = SignUp(places=frozenset([NEWS]), email=ZOE)
+    with any_context.db.writing() as session:
+        waiting.hand_in(session, any_context, form, FORM)
+    clock.advance(seconds=30)
+    assert waiting.work_off(any_context)
+    assert not waiting.work_off(any_context)
+    with any_context.db.reading() as session:
+        person = subscribers.find(session, any_context, ZOE)
+        assert person is not None
+        (event,) = consents.history(session, any_context, person)
+    assert (event["at"], event["recorded_at"]) == (sent, clock.now())
+    assert (event["ip"], event["user_agent"]) == ("192.0.2.7", "Browser")
+    assert count(any_context, PageRequest) == 0, "what was typed is not kept"
+
+
+def test_what_can_not_be_done_is_given_up_and_keeps_nobody_waiting(
+    any_context: Context, clock: FrozenClock
+) -> None:
+    with any_context.db.writing() as session:
+        now = clock.now()
+        session.add(
+            PageRequest(
+                kind=PageRequestKind.LINK,
+                payload={"email": "no address"},
+                language="en",
+                at=now,
+                not_before=now,
+            )
+        )
+    tries = 0
+    while count(any_context, PageRequest):
+        tries += waiting.work_off(any_context)
+        clock.advance(minutes=3)
+    assert tries == waiting.MOST_TRIES
+
+
+@pytest.mark.usefixtures("any_cast")
+def test_an_old_link_is_counted_by_itself_and_then_by_the_mailbox(
+    any_context: Context, any_cast: Cast, clock: FrozenClock
+) -> None:
+    for public_id in [any_cast.ada.public_id, 4711] * 5:
+        with any_context.db.writing() as session:
+            waiting.ask_for_fresh_link(session, any_context, public_id, FORM)
+    assert count(any_context, PageRequest) == 6, "three each, whoever it is"
+    with any_context.db.writing() as session:
+        waiting.ask_for_link(session, any_context, "ada@example.org", FORM)
+    while waiting.work_off(any_context):
+        clock.advance(seconds=1)
+    assert count(any_context, QueuedMail) == 3, "both ways lead to one mailbox"
 
 
 @pytest.mark.usefixtures("any_cast")

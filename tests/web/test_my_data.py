@@ -7,6 +7,7 @@ from sqlmodel import select
 from prefcentre.preferences import service
 from prefcentre.preferences.service import Method, Visit
 from prefcentre.servicemail.models import QueuedMail
+from prefcentre.signups.waiting import work_off
 from prefcentre.tokens import LinkToken, TokenKind
 from prefcentre.web.public import mailing
 from tests.web.conftest import Mailed
@@ -37,6 +38,8 @@ def test_what_is_no_address_is_shown_where_it_was_typed(client: FlaskClient, tex
 
 
 def waiting(mailed: Mailed) -> list[tuple[str, str | None]]:
+    while work_off(mailed.context):
+        pass
     with mailed.context.db.reading() as session:
         found = session.exec(select(QueuedMail)).all()
         return sorted((mail.kind.value, mail.email) for mail in found)

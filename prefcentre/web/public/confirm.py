@@ -5,6 +5,7 @@ from flask.typing import ResponseReturnValue
 
 from prefcentre import addresses
 from prefcentre.consent import service as consents
+from prefcentre.consent.service import Channel
 from prefcentre.context import Context
 from prefcentre.delivery import service as delivery
 from prefcentre.errors import NotFound
@@ -98,7 +99,10 @@ def _page(
         }
         texts = consents.wording_texts(session, payload["wordings"].values())
     wanted: dict[str, list[str]] = {}
+    by_phone = [one for one in payload["places"] if not service.is_proven(Channel(one[1]))]
     for key, channel in payload["places"]:
+        if done and [key, channel] in by_phone:
+            continue
         wanted.setdefault(key, []).append(channel)
     return render_template(
         "public/confirm.html",
@@ -108,5 +112,6 @@ def _page(
             (words.place(names.get(key, key), *channels), texts.get(payload["wordings"].get(key)))
             for key, channels in wanted.items()
         ],
+        by_phone=bool(by_phone),
         counting=payload["track_opens"] or payload["track_clicks"],
     )

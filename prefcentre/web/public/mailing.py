@@ -8,29 +8,29 @@ from prefcentre import addresses
 from prefcentre.addresses import Address
 from prefcentre.context import Context
 from prefcentre.preferences import service as preferences
-from prefcentre.preferences.service import Moved
+from prefcentre.preferences.service import Method, Moved
 from prefcentre.servicemail import service as servicemail
 from prefcentre.servicemail.service import ServiceMail, ServiceMailKind
 from prefcentre.signups import service as signups
+from prefcentre.signups import waiting
 from prefcentre.signups.service import ConfirmationKind
 from prefcentre.tokens import LinkToken
 from prefcentre.web.languages import language
+from prefcentre.web.public.requests import visit
 
 _MOVE_WITHIN = timedelta(hours=72)
 
 
-def links_to_address(context: Context, address: Address, ip: str | None) -> None:
+def links_to_address(context: Context, address: Address) -> None:
     """Mail a fresh link to this address if it is known and there were not too many; nobody learns which."""
     with context.db.writing() as session:
-        signups.mail_links(session, context, address.typed, ip, language())
+        waiting.ask_for_link(session, context, address.typed, visit(Method.SIGN_UP))
 
 
-def links_to_person(context: Context, token: LinkToken, ip: str | None) -> None:
+def links_to_person(context: Context, token: LinkToken) -> None:
     """Mail a fresh link to whom an old one belongs; nobody learns whether there is such a person, or where they are."""
     with context.db.writing() as session:
-        person = preferences.person_of(session, token)
-        if person is not None and person.email is not None:
-            signups.mail_links(session, context, person.email, ip, language())
+        waiting.ask_for_fresh_link(session, context, token.subscriber, visit(Method.SIGN_UP))
 
 
 def ask_to_move(context: Context, token: LinkToken, address: Address, ip: str | None) -> None:

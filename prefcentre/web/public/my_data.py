@@ -30,5 +30,5 @@ def send(context: Context) -> ResponseReturnValue:
     except InvalidInput:
         problem = gettext("Write the whole address, such as name@example.com.")
         return render_template("public/my_data.html", email=email, problem=problem), 400
-    mailing.links_to_address(context, address, request.remote_addr)
+    mailing.links_to_address(context, address)
     return render_template("public/my_data.html", asked=True)

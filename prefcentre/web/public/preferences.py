@@ -151,7 +151,7 @@ def _act_by_old_link(context: Context, token: LinkToken) -> ResponseReturnValue:
         kept = stopped.take_reason(context, token, form)
         return stopped.thanks(form, kept=kept), 200 if kept else 409
     if "fresh" in form:
-        mailing.links_to_person(context, token, request.remote_addr)
+        mailing.links_to_person(context, token)
         return _old_page(asked=True)
     with context.db.writing() as session:
         if undo := form.get("undo"):

@@ -9,7 +9,7 @@ from prefcentre.consent.service import Channel
 from prefcentre.context import Context
 from prefcentre.preferences import service as preferences
 from prefcentre.preferences.service import Method
-from prefcentre.signups import service
+from prefcentre.signups import service, waiting
 from prefcentre.signups.service import Problem, SignUp
 from prefcentre.web.languages import language
 from prefcentre.web.public import words
@@ -49,30 +49,43 @@ def show(context: Context) -> ResponseReturnValue:
 
 
 def act(context: Context) -> ResponseReturnValue:
-    """Take the form; the answer and the work are the same for known and unknown addresses (T22)."""
+    """Take the form; the answer and the work are the same for known and unknown addresses (T22).
+
+    A form that stands elsewhere shows words of its own. What was chosen there is shown here with ours, and counts once
+    the button on this page is pressed: the words that are recorded are the words that were shown (R81, R84).
+    """
     form = _read(context)
     if found := service.problems(context, form):
         return _page(context, form, found), 400
+    if not form.wordings.keys() >= {key for key, _ in form.places}:
+        return _page(context, form, words_first=True)
     with context.db.writing() as session:
-        service.sign_up(session, context, form, visit(Method.SIGN_UP))
-    by_mail = bool(form.email.strip())
-    return render_template("public/subscribe_done.html", by_mail=by_mail)
+        waiting.hand_in(session, context, form, visit(Method.SIGN_UP))
+    channels = {channel for _, channel in form.places}
+    return render_template(
+        "public/subscribe_done.html",
+        by_mail=bool(form.email.strip()),
+        by_phone=bool(channels & {Channel.PHONE, Channel.SMS}),
+        by_post=Channel.POST in channels,
+    )
 
 
 def _read(context: Context) -> SignUp:
     form = request.form
     texts = {name: form.get(name, "").strip() for name in _TEXTS}
+    chosen = {
+        (key, Channel(channel)) for key, channel in preferences.read_places(form.getlist("choice"))
+    }
     with context.db.reading() as session:
         shown = {
-            key: number
-            for key, number in _shown().items()
-            if consents.is_wording_of(session, key, number)
+            topic.key: number
+            for topic in consents.topics(session)
+            for number in [_shown().get(topic.key, 0)]
+            if consents.is_shown_now(session, topic.id or 0, number)
         }
+        places = service.offered(session, chosen)
     return SignUp(
-        places=frozenset(
-            (key, Channel(channel))
-            for key, channel in preferences.read_places(form.getlist("choice"))
-        ),
+        places=places,
         language=language(),
         track_opens="track_opens" in form,
         track_clicks="track_clicks" in form,
@@ -86,7 +99,13 @@ def _shown() -> dict[str, int]:
     return {key: int(number) for key, _, number in pairs if number.isdecimal() and len(number) < 19}
 
 
-def _page(context: Context, form: SignUp, problems: list[Problem] | None = None) -> str:
+def _page(
+    context: Context,
+    form: SignUp,
+    problems: list[Problem] | None = None,
+    *,
+    words_first: bool = False,
+) -> str:
     told = [_PROBLEMS[problem] for problem in problems or []]
     with context.db.reading() as session:
         topics = [
@@ -109,4 +128,5 @@ def _page(context: Context, form: SignUp, problems: list[Problem] | None = None)
         ticked={f"{key}:{channel.value}" for key, channel in form.places},
         problems=told,
         wrong=dict(reversed(told)),
+        words_first=words_first,
     )
