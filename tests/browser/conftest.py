@@ -13,6 +13,7 @@ from prefcentre.app import create_app
 from prefcentre.context import Context
 from prefcentre.testing.makers import Cast, make_topic
 from prefcentre.tokens import LinkToken, TokenKind, issued_on
+from tests.browser.desk import DeskWindow
 from tests.browser.stage import Stage
 
 Open = Callable[..., Page]
@@ -73,6 +74,18 @@ def make_stage(
 @pytest.fixture
 def stage(make_stage: Callable[..., Stage]) -> Stage:
     return make_stage()
+
+
+@pytest.fixture
+def desk_as(site: str, open_page: Open, context: Context) -> Callable[..., DeskWindow]:
+    """``desk_as("author", width=390, dark=True)`` is a window on the desk with somebody signed in."""
+
+    def make(role: str, width: int = 1440, **how: bool) -> DeskWindow:
+        window = DeskWindow(open_page("about:blank", width, **how), site, context)
+        window.sign_in(role)
+        return window
+
+    return make
 
 
 @pytest.fixture

@@ -22,6 +22,23 @@
   document.addEventListener("htmx:responseError", () => tell("That did not work. Load the page anew to see how things stand."));
   document.addEventListener("htmx:afterOnLoad", () => document.querySelector("#messages [data-from-script]")?.remove());
 
+  // A table that is wider than the screen can be moved by keyboard as well.
+  function reach() {
+    document.querySelectorAll(".table-responsive").forEach((area) => {
+      if (area.scrollWidth <= area.clientWidth) {
+        area.removeAttribute("tabindex");
+        return;
+      }
+      area.tabIndex = 0;
+      area.setAttribute("role", "region");
+      const words = area.querySelector("caption") || area.closest(".card, section")?.querySelector("h2, h3") || document.querySelector("h1");
+      area.setAttribute("aria-label", (words?.textContent || "Table").trim());
+    });
+  }
+  window.addEventListener("resize", reach);
+  document.addEventListener("htmx:afterSettle", reach);
+  reach();
+
   // --- Ctrl-K: people, campaigns and pages -------------------------------------------------------------------------
 
   const palette = document.getElementById("palette");

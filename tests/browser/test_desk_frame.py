@@ -1,0 +1,55 @@
+"""The frame of the desk in Chromium: at every width, in light and dark, by keyboard."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import expect
+
+from prefcentre.testing.makers import Cast
+from tests.browser.desk import WIDTHS, DeskWindow
+
+pytestmark = pytest.mark.xdist_group("browser")
+
+DeskAs = Callable[..., DeskWindow]
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_frame_fits_every_screen(desk_as: DeskAs, width: int, *, dark: bool) -> None:
+    desk = desk_as("admin", width=width, dark=dark)
+    scheme = "dark" if dark else "light"
+    for path, name in (("/admin/me", "me"), ("/admin", "home"), ("/admin/nothing", "error")):
+        desk.open(path)
+        if name == "error":
+            # The browser itself tells that a page was answered with 404.
+            desk.said.clear()
+        desk.look(f"desk-{name}-{width}-{scheme}")
+
+
+def test_a_phone_has_the_same_places_behind_one_button(desk_as: DeskAs) -> None:
+    desk = desk_as("viewer", width=390)
+    desk.open("/admin/me")
+    desk.page.get_by_text("Menu", exact=True).click()
+    desk.look("desk-menu-390")
+    desk.page.get_by_role("link", name="Campaigns").click()
+    expect(desk.page.get_by_role("heading", name="Campaigns")).to_be_visible()
+
+
+def test_the_first_tab_leads_past_the_navigation(desk_as: DeskAs) -> None:
+    desk = desk_as("viewer")
+    desk.open("/admin/me")
+    desk.page.keyboard.press("Tab")
+    expect(desk.page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    desk.page.keyboard.press("Enter")
+    expect(desk.page.locator("main")).to_be_focused()
+
+
+def test_ctrl_k_leads_to_a_person_by_keyboard_alone(desk_as: DeskAs, cast: Cast) -> None:
+    desk = desk_as("viewer")
+    desk.open("/admin/me")
+    desk.page.keyboard.press("Control+k")
+    desk.page.keyboard.type("ada@")
+    expect(desk.page.get_by_role("option", name="ada@example.org")).to_be_visible()
+    desk.look("desk-find-1440")
+    desk.page.keyboard.press("Enter")
+    desk.page.wait_for_url(f"**/admin/people/{cast.ada.public_id}")
