@@ -31,6 +31,13 @@ def audience(
             help="Where to; without it, to standard output, or with --json to a file that the answer names."
         ),
     ] = None,
+    confirmed_only: Annotated[
+        bool,
+        typer.Option(
+            "--confirmed-only",
+            help="Leave out who only wrote it into a form and confirmed nothing.",
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Write everybody who may be called, texted or written to about a topic, as CSV.
@@ -46,7 +53,9 @@ def audience(
         if as_json and out is None:
             out = _own_file(context, topic, chosen)
         with context.db.reading() as session, _target(out) as target:
-            done = exports.audience(session, context, topic, chosen, target)
+            done = exports.audience(
+                session, context, topic, chosen, target, confirmed_only=confirmed_only
+            )
         with context.db.writing() as session:
             exports.note(session, context, done, staff(), out)
     data = _data(done, out)

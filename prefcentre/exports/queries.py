@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from prefcentre.consent.models import Consent
+from prefcentre.consent.models import Consent, ConsentEvent
 from prefcentre.exports.models import ExportRun
 from prefcentre.subscribers.models import Subscriber
 
@@ -19,13 +19,14 @@ def newest_subscriber_id(session: Session) -> int:
 def people(
     session: Session, judged: sa.Select[Any], values: dict[str, Any], columns: Sequence[str]
 ) -> list[sa.Row[Any]]:
-    """The facts about some people (``code``), their consent's basis and beginning, and these columns of theirs."""
+    """The facts about some people (``code``), their consent's basis, beginning and method, and these columns of theirs."""
     facts = judged.subquery()
     statement = (
         sa.select(
             facts.c.code,
             col(Consent.lawful_basis),
             col(Consent.since),
+            col(ConsentEvent.method),
             *(getattr(Subscriber, name) for name in columns),
         )
         .select_from(facts)
@@ -38,6 +39,7 @@ def people(
                 col(Consent.channel) == sa.bindparam("q_channel"),
             ),
         )
+        .outerjoin(ConsentEvent, col(ConsentEvent.seq) == col(Consent.event_seq))
         .order_by(facts.c.subscriber_id)
     )
     return list(session.execute(statement, values))

@@ -19,7 +19,12 @@ _WHERE: dict[Channel, tuple[str, ...]] = {
     Channel.POST: ("postal_address",),
 }
 _PERSON = ("name", "first_name", "last_name", "language", "timezone")
-_STAMP = ("topic", "channel", "basis", "since", "hours", "exported_at", "valid_until")
+_STAMP = (
+    *("topic", "channel", "basis", "since", "confirmed"),
+    *("hours", "exported_at", "valid_until"),
+)
+# A form says what anybody may have written into it, and nobody has pressed a button behind a mailed link for it.
+_UNCONFIRMED = "sign_up"
 
 
 def columns(channel: Channel) -> tuple[str, ...]:
@@ -35,6 +40,11 @@ def header(channel: Channel) -> tuple[str, ...]:
 def hours(channel: Channel) -> str:
     """When this channel may be used, empty where it does not matter."""
     return "" if channel is Channel.POST else HOURS
+
+
+def is_confirmed(method: str | None) -> bool:
+    """Whether more than a form says that this person agreed; ``method`` is that of the consent's event."""
+    return method != _UNCONFIRMED
 
 
 def is_stale(valid_until: datetime, now: datetime) -> bool:

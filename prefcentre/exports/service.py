@@ -44,11 +44,18 @@ class Exported:
 
 
 def audience(
-    session: Session, context: Context, topic_key: str, channel: Channel, target: TextIO
+    session: Session,
+    context: Context,
+    topic_key: str,
+    channel: Channel,
+    target: TextIO,
+    *,
+    confirmed_only: bool = False,
 ) -> Exported:
     """Write everybody who may be called, texted or written to about a topic, as of now, as CSV (R103, R104).
 
-    The judge is the one of campaigns, so any deny wins; of everybody else only the number and the reason are told. Note
+    The judge is the one of campaigns, so any deny wins; of everybody else only the number and the reason are told. A
+    column says whether a consent was confirmed or only written into a form, and ``confirmed_only`` leaves the latter out. Note
     it afterwards with ``note``. Raises NotFound for an unknown topic, InvalidInput for a channel without lists, and
     Refused for one that the topic does not offer.
     """
@@ -64,6 +71,9 @@ def audience(
         decision = delivery.decide(row.code)
         if isinstance(decision, Skip):
             left_out[decision.reason] += 1
+            continue
+        if confirmed_only and not rules.is_confirmed(row.method):
+            left_out[Reason.NO_CONSENT] += 1
             continue
         writer.writerow(_line(row, topic, channel, stamp))
         written += 1
@@ -122,7 +132,8 @@ def _people(session: Session, topic: Topic, channel: Channel, now: datetime) -> 
 def _line(row: Any, topic: Topic, channel: Channel, stamp: tuple[str, str, str]) -> list[str]:
     values = [rules.safe_cell(getattr(row, name) or "") for name in rules.columns(channel)]
     hours, at, until = stamp
-    basis = (topic.key, channel.value, row.lawful_basis.value, _minute(row.since))
+    confirmed = "yes" if rules.is_confirmed(row.method) else "no"
+    basis = (topic.key, channel.value, row.lawful_basis.value, _minute(row.since), confirmed)
     return [*values, *basis, hours, at, until]
 
 

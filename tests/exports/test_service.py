@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from prefcentre.consent.service import Channel, ConsentState, Topic
+from prefcentre.consent import service as consents
+from prefcentre.consent.service import Act, Channel, ConsentAction, ConsentState, Topic
 from prefcentre.context import Context
 from prefcentre.errors import InvalidInput, NotFound, Refused
 from prefcentre.exports import service
@@ -49,10 +50,14 @@ class World:
                 session, self.context, email=email, scope=scope, reason=reason, source="test"
             )
 
-    def write(self, channel: Channel = Channel.PHONE) -> tuple[Exported, list[dict[str, str]]]:
+    def write(
+        self, channel: Channel = Channel.PHONE, *, confirmed_only: bool = False
+    ) -> tuple[Exported, list[dict[str, str]]]:
         target = io.StringIO(newline="")
         with self.context.db.reading() as session:
-            done = service.audience(session, self.context, "offers", channel, target)
+            done = service.audience(
+                session, self.context, "offers", channel, target, confirmed_only=confirmed_only
+            )
         target.seek(0)
         return done, list(csv.DictReader(target))
 
@@ -192,3 +197,25 @@ def test_a_list_is_too_old_after_a_day(world: World, clock: FrozenClock) -> None
     done, _ = world.write()
     assert not service.is_stale(done.valid_until, clock.now())
     assert service.is_stale(done.valid_until, clock.advance(hours=24))
+
+
+def test_who_only_wrote_it_into_a_form_is_marked_and_can_be_left_out(world: World) -> None:
+    world.person("ada@example.org", phone="+35921234567")
+    with world.context.db.writing() as session:
+        ben = make_person(session, world.context, None, "Ben", phone="+35921234568")
+        act = Act(
+            subscriber_id=ben.id or 0,
+            subscriber_ref=ben.consent_ref,
+            topic_id=world.offers.id or 0,
+            channel=Channel.PHONE,
+            action=ConsentAction.GRANTED,
+            method="sign_up",
+            source="sign-up page",
+            at=world.context.clock.now(),
+        )
+        consents.record(session, world.context, [act])
+    _, lines = world.write()
+    assert [line["confirmed"] for line in lines] == ["yes", "no"]
+    done, lines = world.write(confirmed_only=True)
+    assert [line["phone"] for line in lines] == ["+35921234567"]
+    assert done.left_out == {Reason.NO_CONSENT: 1}
