@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Response, redirect, render_template, request, send_file, url_for
+from flask import Blueprint, Response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlmodel import Session
 
@@ -18,6 +18,7 @@ from prefcentre.imports.desk import Look
 from prefcentre.imports.service import FIELDS, ImportOptions
 from prefcentre.people import undoing
 from prefcentre.subscribers.service import ImportRun, ImportState
+from prefcentre.web.admin.downloads import as_download
 from prefcentre.web.admin.gates import Right
 from prefcentre.web.admin.paths import add
 from prefcentre.web.admin.viewer import viewer
@@ -79,6 +80,8 @@ def import_upload(context: Context) -> ResponseReturnValue:
         path = desk.store(context, file.filename, file.stream)
     except InvalidInput as error:
         return _list(context, str(error)), 400
+    finally:
+        file.close()
     with context.db.writing() as session:
         run_id = desk.begin(session, context, path, viewer().actor)
     return redirect(url_for("admin.import_page", run_id=run_id), 303)
@@ -255,6 +258,4 @@ def import_rejects(context: Context, run_id: int) -> ResponseReturnValue:
 def _download(path: Path | None, name: str) -> Response:
     if path is None or not path.is_file():
         raise NotFound("There is no such file (any more); they are kept for a month.")
-    answer = send_file(path, mimetype="text/csv", as_attachment=True, download_name=name)
-    answer.headers["Cache-Control"] = "no-store"
-    return answer
+    return as_download(path.open("rb"), name, "text/csv")

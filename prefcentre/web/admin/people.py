@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, time
 from typing import Any
 
-from flask import Blueprint, Response, redirect, render_template, request, url_for
+from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlmodel import Session
 
@@ -21,6 +21,7 @@ from prefcentre.people.service import Desk, Found, Grant, Order, People, Search
 from prefcentre.subscribers.rules import shown
 from prefcentre.subscribers.service import PROFILE, Subscriber
 from prefcentre.suppression import service as suppression
+from prefcentre.web.admin.downloads import as_download
 from prefcentre.web.admin.gates import Right
 from prefcentre.web.admin.paths import add
 from prefcentre.web.admin.viewer import viewer
@@ -290,17 +291,8 @@ def person_export(context: Context, public_id: int) -> ResponseReturnValue:
     with context.db.writing() as session:
         person = people.get(session, public_id)
         data = people.take_file(session, context, person, Desk(viewer().actor))
-    return as_download(
-        json.dumps(data, default=_plain, ensure_ascii=False, indent=2), f"person-{public_id}.json"
-    )
-
-
-def as_download(text: str, name: str, kind: str = "application/json") -> Response:
-    """A file that a browser saves and never shows."""
-    answer = Response(text, mimetype=kind)
-    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    answer.headers["Cache-Control"] = "no-store"
-    return answer
+    text = json.dumps(data, default=_plain, ensure_ascii=False, indent=2)
+    return as_download(text, f"person-{public_id}.json", "application/json")
 
 
 def _plain(value: Any) -> Any:

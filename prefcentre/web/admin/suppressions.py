@@ -6,7 +6,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Response, redirect, render_template, request, send_file, url_for
+from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from prefcentre.consent import service as consent
@@ -17,6 +17,7 @@ from prefcentre.errors import InvalidInput, NotFound, Refused
 from prefcentre.suppression import desk
 from prefcentre.suppression import service as suppression
 from prefcentre.suppression.service import ImportResult
+from prefcentre.web.admin.downloads import as_download
 from prefcentre.web.admin.gates import Right
 from prefcentre.web.admin.paths import add
 from prefcentre.web.admin.viewer import viewer
@@ -145,6 +146,7 @@ def suppression_import(context: Context) -> ResponseReturnValue:
         name = Path(file.filename.replace("\\", "/")).name[-100:] or "list.csv"
         path = Path(folder) / "list.csv"
         file.save(path)
+        file.close()
         try:
             result = suppression.import_file(
                 context,
@@ -167,9 +169,7 @@ def suppression_rejects(context: Context, name: str) -> ResponseReturnValue:
     known = {path.name: path for path in folder.glob("suppressions-*.csv")}
     if name not in known:
         raise NotFound("There is no such file (any more).")
-    answer = send_file(known[name], mimetype="text/csv", as_attachment=True, download_name=name)
-    answer.headers["Cache-Control"] = "no-store"
-    return answer
+    return as_download(known[name].open("rb"), name, "text/csv")
 
 
 def suppression_lift(context: Context) -> ResponseReturnValue:
@@ -204,8 +204,4 @@ def suppression_export(context: Context) -> ResponseReturnValue:
         desk.note_export(session, context, viewer().actor, entries, plain=plain)
     target.seek(0)
     kind = "addresses" if plain else "hashes"
-    answer: Response = send_file(
-        target, mimetype="text/csv", as_attachment=True, download_name=f"suppressions-{kind}.csv"
-    )
-    answer.headers["Cache-Control"] = "no-store"
-    return answer
+    return as_download(target, f"suppressions-{kind}.csv", "text/csv")
