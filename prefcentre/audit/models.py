@@ -46,6 +46,8 @@ class AuditAction(StrEnum):
     UNKNOWN_SETTLED = (
         "unknown_settled"  # Decided about mails of which nobody knows whether they arrived.
     )
+    LIMIT_RESUMED = "limit_resumed"  # Let a mail server or domain that stood still be used again.
+    PROOF_SENT = "proof_sent"  # Sent themselves a mail that shows how an account signs.
 
 
 class AuditEvent(SQLModel, table=True):

@@ -1012,6 +1012,8 @@ def upgrade() -> None:
                 "picture_changed",
                 "snippet_changed",
                 "unknown_settled",
+                "limit_resumed",
+                "proof_sent",
                 native_enum=False,
                 length=32,
                 create_constraint=True,
