@@ -34,11 +34,12 @@ class Concern(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Matter:
-    """One thing that needs a person: how much of it, what it is about, why, and since or until when."""
+    """One thing that needs a person: how much of it, what it is about and how that is called, why, and since when."""
 
     concern: Concern
     count: int = 1
     about: str = ""
+    name: str = ""
     why: str = ""
     at: datetime | None = None
 
@@ -63,7 +64,10 @@ def matters(session: Session, context: Context) -> list[Matter]:
     return [
         *_stopped(session, context),
         *_held(session),
-        *(Matter(Concern.UNKNOWN, row.people, row.slug) for row in queries.uncertain(session)),
+        *(
+            Matter(Concern.UNKNOWN, row.people, row.slug, row.name or row.slug)
+            for row in queries.uncertain(session)
+        ),
         *_contact(session),
         *_service_mails(session, context),
     ]
@@ -102,7 +106,11 @@ def _stopped(session: Session, context: Context) -> Iterator[Matter]:
 def _held(session: Session) -> Iterator[Matter]:
     for campaign in queries.in_states(session, (CampaignState.HELD,)):
         yield Matter(
-            Concern.HELD, about=campaign.slug, why=campaign.held_reason or "", at=campaign.start_at
+            Concern.HELD,
+            about=campaign.slug,
+            name=campaign.name or campaign.slug,
+            why=campaign.held_reason or "",
+            at=campaign.start_at,
         )
 
 

@@ -221,7 +221,7 @@ def days_since(session: Session, day: date) -> list[Any]:
 
 
 def uncertain(session: Session) -> list[Any]:
-    """Campaigns with mails of which nobody knows whether they arrived: slug, people."""
+    """Campaigns with mails of which nobody knows whether they arrived: slug, name, people."""
     people = (
         sa.select(sa.func.count())
         .select_from(_DELIVERY)
@@ -236,7 +236,7 @@ def uncertain(session: Session) -> list[Any]:
         .label("people")
     )
     counted = (
-        sa.select(col(Campaign.slug), people)
+        sa.select(col(Campaign.slug), col(Campaign.name), people)
         .where(col(Campaign.started_at).is_not(None))
         .order_by(col(Campaign.id).desc())
         .subquery()

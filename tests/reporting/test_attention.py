@@ -48,7 +48,7 @@ def test_uncertain_mails_are_counted_by_campaign(any_context: Context, any_cast:
     put(any_context, DeliveryState.UNKNOWN, 1)
     with any_context.db.writing() as session:
         assert delivery.finish_if_done(session, any_context, campaign.id or 0)
-    assert matters(any_context) == [Matter(Concern.UNKNOWN, 1, "spring")]
+    assert matters(any_context) == [Matter(Concern.UNKNOWN, 1, "spring", "spring")]
 
 
 def test_an_account_that_stands_still_is_told(any_context: Context) -> None:

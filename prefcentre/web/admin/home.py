@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Blueprint, render_template, request, url_for
+from flask import Blueprint, render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from prefcentre.context import Context
@@ -55,15 +55,15 @@ def _now(context: Context) -> dict[str, Any]:
 _WORDS: Mapping[Concern, tuple[str, str, str]] = {
     Concern.HELD: ("{about} is held", "Look and decide", "admin.campaign_schedule"),
     Concern.UNKNOWN: (
-        "{count:,} mails of {about} may or may not have arrived",
+        "{mails} of {about} may or may not have arrived",
         "Look and decide",
         "admin.campaign_ask_resolve",
     ),
     Concern.NO_WORKER: ("Something should be sent and no sender is running", "See health", ""),
     Concern.STOPPED: ("{about} stands still until a person resumes it", "See health", ""),
-    Concern.CONTACT: ("{count:,} people wrote and wait for an answer", "Read them", ""),
+    Concern.CONTACT: ("{people} wrote and wait for an answer", "Read them", ""),
     Concern.SERVICE_MAIL: (
-        "{count:,} confirmations or links have not gone out for a while",
+        "{letters} waiting to go out for a while: confirmations or links",
         "See health",
         "",
     ),
@@ -78,12 +78,19 @@ _ELSEWHERE = {
 _WHY = {"overdue": "Its time had passed before a sender was there."}
 
 
+def _many(count: int, one: str, several: str) -> str:
+    return f"{count:,} {one if count == 1 else several}"
+
+
 def _told(matter: Matter) -> dict[str, Any]:
     words, action, endpoint = _WORDS[matter.concern]
-    base = f"{request.script_root}/admin"
+    base = url_for("admin.home")
     return {
         "words": words.format(
-            about=f"“{matter.about}”" if endpoint else matter.about, count=matter.count
+            about=f"“{matter.name}”" if matter.name else matter.about,
+            mails=_many(matter.count, "mail", "mails"),
+            people=_many(matter.count, "person", "people"),
+            letters=_many(matter.count, "service mail is", "service mails are"),
         ),
         "why": _WHY.get(matter.why, matter.why),
         "at": matter.at,

@@ -35,14 +35,14 @@
     const words = shown.map((line) => `${line.name}: ${count(line.values.at(-1))}`).join(", ");
     return {
       animation: false,
-      textStyle: { fontFamily: "inherit", color: ink },
+      textStyle: { fontFamily: style.fontFamily, color: ink },
       aria: {
         enabled: true,
         label: { enabled: true, description: `${figure.querySelector("figcaption").textContent}. ${words}. The numbers are in the table below.` },
       },
       color: data.lines.map((line, place) => paint(figure, line.colour, place)),
       grid: { left: 8, right: lines ? (narrow.matches ? 16 : 170) : 16, top: narrow.matches || !lines ? 40 : 16, bottom: 8, containLabel: true },
-      legend: lines && !narrow.matches ? undefined : { top: 0, left: 0, textStyle: { color: ink }, itemWidth: 12, itemHeight: 12 },
+      legend: lines && !narrow.matches ? undefined : { top: 0, left: 0, textStyle: { color: ink, fontFamily: style.fontFamily }, itemGap: 16, itemWidth: 12, itemHeight: 12 },
       tooltip: { trigger: "axis", renderMode: "richText", valueFormatter: count },
       xAxis: { type: "category", data: data.steps, axisLabel: { color: ink, hideOverlap: true }, axisLine: { lineStyle: { color: rule } } },
       yAxis: { type: "value", min: 0, minInterval: 1, axisLabel: { color: ink, formatter: count }, splitLine: { lineStyle: { color: rule } } },
