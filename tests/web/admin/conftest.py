@@ -26,10 +26,20 @@ def make_staff(context: Context, role: str) -> str:
     with context.db.writing() as session:
         if staff.by_email(session, email) is None:
             user = staff.add(session, context, email, Role(role), name=role.title())
-            with admin.make(context).app_context():
-                user.password = hash_password(PASSWORD)
+            user.password = _hashed(context)
             session.add(user)
     return email
+
+
+_hashes: list[str] = []
+
+
+def _hashed(context: Context) -> str:
+    # It takes long on purpose, and an application of its own here, so it is done once.
+    if not _hashes:
+        with admin.make(context).app_context():
+            _hashes.append(hash_password(PASSWORD))
+    return _hashes[0]
 
 
 class DeskClient(FlaskClient):
