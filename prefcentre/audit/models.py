@@ -48,6 +48,14 @@ class AuditAction(StrEnum):
     )
     LIMIT_RESUMED = "limit_resumed"  # Let a mail server or domain that stood still be used again.
     PROOF_SENT = "proof_sent"  # Sent themselves a mail that shows how an account signs.
+    STAFF_INVITED = "staff_invited"  # Made an account for a colleague.
+    STAFF_JOINED = "staff_joined"  # Chose a name and a password by a one-time link.
+    STAFF_LINK_MADE = "staff_link_made"  # Made a colleague a new one-time link.
+    STAFF_ROLE_CHANGED = "staff_role_changed"  # Changed what a colleague may do.
+    STAFF_DISABLED = "staff_disabled"  # Closed a colleague's account.
+    STAFF_SESSIONS_ENDED = "staff_sessions_ended"  # Signed a colleague out everywhere.
+    STAFF_PASSWORD_CHANGED = "staff_password_changed"  # Chose a new password.  # noqa: S105 - a name, no password.
+    STAFF_FACTOR_CHANGED = "staff_factor_changed"  # Added or took away a way to prove who one is.
 
 
 class AuditEvent(SQLModel, table=True):

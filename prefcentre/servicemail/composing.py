@@ -81,6 +81,8 @@ def _words(
     def say(text: str) -> str:
         return gettext(text) % {"brand": brand, **parts}
 
+    if kind in _TO_STAFF:
+        return _to_staff(kind, brand, parts)
     ignore = say(_("If this was not you, do nothing. You will get nothing from us because of it."))
     if kind is ServiceMailKind.CONFIRM_SIGN_UP:
         return Words(
@@ -123,6 +125,34 @@ def _words(
         (),
         (say(_("Choose what we send you")), parts["link"]),
         (ignore,),
+    )
+
+
+_TO_STAFF = frozenset({ServiceMailKind.STAFF_INVITE, ServiceMailKind.STAFF_RESET})
+
+
+def _to_staff(kind: ServiceMailKind, brand: str, parts: Mapping[str, Any]) -> Words:
+    # In English, as the desk is.
+    if kind is ServiceMailKind.STAFF_INVITE:
+        return Words(
+            f"You are invited to the desk of {brand}",
+            (f"Somebody at {brand} made you an account where mails are written and sent.",),
+            (),
+            ("Choose your password", parts["link"]),
+            (
+                "The link works once, and for 24 hours.",
+                "If you expected nothing of the kind, do nothing.",
+            ),
+        )
+    return Words(
+        f"A new password for the desk of {brand}",
+        ("Somebody, probably you, asked for a new password.",),
+        (),
+        ("Choose a new password", parts["link"]),
+        (
+            "The link works once, and for 15 minutes. A second factor is asked for as always.",
+            "If this was not you, do nothing: your password stays as it is.",
+        ),
     )
 
 

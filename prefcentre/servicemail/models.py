@@ -19,6 +19,8 @@ class ServiceMailKind(StrEnum):
         "confirm_address"  # To a new address: press the button if mails shall go there.
     )
     ADDRESS_CHANGED = "address_changed"  # To the old address: mails go elsewhere now.
+    STAFF_INVITE = "staff_invite"  # To a colleague: a one-time link to the desk.
+    STAFF_RESET = "staff_reset"  # To a colleague: choose a new password.
 
 
 class ServiceMailState(StrEnum):

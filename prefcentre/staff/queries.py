@@ -5,7 +5,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from prefcentre.staff.models import Role, StaffSession, StaffUser
+from prefcentre.staff.models import Role, StaffAttempt, StaffSession, StaffUser
 
 
 def by_email(session: Session, email: str) -> StaffUser | None:
@@ -72,3 +72,61 @@ def end_older(session: Session, seen_before: datetime, began_before: datetime) -
             )
         )
     )
+
+
+def anybody(session: Session) -> bool:
+    """Whether there is any account."""
+    return session.exec(select(StaffUser.id).limit(1)).first() is not None
+
+
+def by_link(session: Session, link_hash: bytes, now: datetime) -> StaffUser | None:
+    """Whose one-time link this is, if it still works."""
+    wanted = select(StaffUser).where(
+        StaffUser.link_hash == link_hash, col(StaffUser.link_until) > now
+    )
+    return session.exec(wanted).first()
+
+
+def use_link(session: Session, link_hash: bytes, now: datetime) -> int | None:
+    """Spend a one-time link; gives the account to the one who came first."""
+    done = session.execute(
+        sa.update(StaffUser)
+        .where(col(StaffUser.link_hash) == link_hash, col(StaffUser.link_until) > now)
+        .values(link_hash=None, link_until=None)
+        .returning(col(StaffUser.id))
+    )
+    found: int | None = done.scalar_one_or_none()
+    return found
+
+
+def by_subject(session: Session, subject: str) -> StaffUser | None:
+    """The account that somebody else's sign-in service calls by this name."""
+    return session.exec(select(StaffUser).where(StaffUser.oidc_subject == subject)).first()
+
+
+def tries(session: Session, account: bytes, since: datetime) -> tuple[int, datetime | None]:
+    """How many tries on one account failed, and when the last one was."""
+    wanted = select(sa.func.count(), sa.func.max(col(StaffAttempt.at))).where(
+        StaffAttempt.account == account, col(StaffAttempt.at) > since
+    )
+    count, last = session.exec(wanted).one()
+    return int(count), last
+
+
+def tries_from(session: Session, network: str, since: datetime) -> tuple[int, datetime | None]:
+    """How many tries from one network failed, and when the last one was."""
+    wanted = select(sa.func.count(), sa.func.max(col(StaffAttempt.at))).where(
+        StaffAttempt.network == network, col(StaffAttempt.at) > since
+    )
+    count, last = session.exec(wanted).one()
+    return int(count), last
+
+
+def forget_tries(session: Session, account: bytes) -> None:
+    """Somebody got in: what failed before counts no more."""
+    session.execute(sa.delete(StaffAttempt).where(col(StaffAttempt.account) == account))
+
+
+def forget_old_tries(session: Session, before: datetime) -> None:
+    """Drop what is too old to count."""
+    session.execute(sa.delete(StaffAttempt).where(col(StaffAttempt.at) < before))
