@@ -130,7 +130,12 @@ def campaign_calendar(context: Context) -> ResponseReturnValue:
 def campaign_new(context: Context) -> ResponseReturnValue:
     """The form for a new campaign, empty or as a copy of an earlier one."""
     return _new_page(
-        context, {"copy": request.args.get("copy", ""), "form": "md", "template": "newsletter"}
+        context,
+        {
+            "copy": request.args.get("copy", ""),
+            "form": "md",
+            "template": request.args.get("template", "newsletter"),
+        },
     )
 
 

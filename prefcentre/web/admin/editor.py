@@ -148,6 +148,8 @@ def _page(
     with context.db.reading() as session:
         values = frame(session, context, slug, "content")
         locked = campaigns.locked_reason(values["campaign"])
+        if not viewer().may(Right.WRITE):
+            locked = "You may look at it. Authors and senders write campaigns."
         topics = consent.topics(session)
         snippets = campaigns.all_snippets(session, texts.body_format)
         draft = campaigns.find_draft(session, slug)

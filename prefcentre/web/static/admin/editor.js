@@ -140,7 +140,7 @@
   window.addEventListener("beforeunload", (event) => {
     if (dirty) event.preventDefault();
   });
-  document.getElementById("test").addEventListener("submit", async (event) => {
+  document.getElementById("test")?.addEventListener("submit", async (event) => {
     if (!dirty && !busy) return;
     event.preventDefault();
     const sent = event.target;
@@ -175,7 +175,8 @@
     const inside = context.matchBefore(/\{\{\s*[\w.]*$/);
     if (inside) {
       const name = context.matchBefore(/[\w.]*$/);
-      const end = /^\s*\}\}/.test(context.state.sliceDoc(context.pos, context.pos + 4)) ? "" : " }}";
+      const rest = context.state.sliceDoc(context.pos, context.pos + 4);
+      const end = /^\}\}/.test(rest) ? " " : /^\s*\}\}/.test(rest) ? "" : " }}";
       return {
         from: name ? name.from : context.pos,
         options: words.variables.map((label) => ({
