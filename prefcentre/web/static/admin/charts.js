@@ -41,7 +41,7 @@
         label: { enabled: true, description: `${figure.querySelector("figcaption").textContent}. ${words}. The numbers are in the table below.` },
       },
       color: data.lines.map((line, place) => paint(figure, line.colour, place)),
-      grid: { left: 8, right: lines ? (narrow.matches ? 16 : 170) : 16, top: narrow.matches || !lines ? 40 : 16, bottom: 8, containLabel: true },
+      grid: { left: 8, right: lines ? (narrow.matches ? 16 : 170) : 16, top: narrow.matches || !lines ? 64 : 16, bottom: 8, containLabel: true },
       legend: lines && !narrow.matches ? undefined : { top: 0, left: 0, textStyle: { color: ink, fontFamily: style.fontFamily }, itemGap: 16, itemWidth: 12, itemHeight: 12 },
       tooltip: { trigger: "axis", renderMode: "richText", valueFormatter: count },
       xAxis: { type: "category", data: data.steps, axisLabel: { color: ink, hideOverlap: true }, axisLine: { lineStyle: { color: rule } } },
