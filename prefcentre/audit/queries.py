@@ -1,8 +1,12 @@
 """All SQL on what staff did."""
 
+from collections.abc import Collection
+from datetime import datetime
+
+import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from prefcentre.audit.models import AuditEvent
+from prefcentre.audit.models import AuditAction, AuditEvent
 
 
 def append(session: Session, event: AuditEvent) -> None:
@@ -16,3 +20,33 @@ def newest(session: Session, subscriber_id: int | None, limit: int) -> list[Audi
     if subscriber_id is not None:
         statement = statement.where(AuditEvent.subscriber_id == subscriber_id)
     return list(session.exec(statement))
+
+
+def matching(
+    session: Session,
+    *,
+    actions: Collection[AuditAction],
+    actor: str | None,
+    subscriber_id: int | None,
+    since: datetime | None,
+    until: datetime | None,
+    before: int | None,
+    limit: int,
+) -> list[AuditEvent]:
+    """The latest acts that meet every condition that is given, those before a number first."""
+    wanted = select(AuditEvent).order_by(col(AuditEvent.id).desc()).limit(limit)
+    conditions: list[sa.ColumnElement[bool] | None] = [
+        col(AuditEvent.action).in_(actions) if actions else None,
+        col(AuditEvent.actor) == actor if actor is not None else None,
+        col(AuditEvent.subscriber_id) == subscriber_id if subscriber_id is not None else None,
+        col(AuditEvent.at) >= since if since is not None else None,
+        col(AuditEvent.at) < until if until is not None else None,
+        col(AuditEvent.id) < before if before is not None else None,
+    ]
+    return list(session.exec(wanted.where(*[one for one in conditions if one is not None])))
+
+
+def actors(session: Session) -> list[str]:
+    """Everybody who ever did something, as the account calls them."""
+    found = session.execute(sa.select(col(AuditEvent.actor)).distinct().order_by("actor"))
+    return list(found.scalars())

@@ -1,5 +1,7 @@
 """Use cases on the account of what staff did: add to it, read it."""
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlmodel import Session
@@ -8,7 +10,27 @@ from prefcentre.audit import queries, rules
 from prefcentre.audit.models import AuditAction, AuditEvent
 from prefcentre.context import Context
 
-__all__ = ["AuditAction", "AuditEvent", "append", "newest"]
+__all__ = ["Acts", "AuditAction", "AuditEvent", "Wanted", "actors", "append", "newest", "search"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which acts are looked for; what is None does not count. ``before`` is where the page before ended."""
+
+    action: AuditAction | None = None
+    actor: str | None = None
+    subscriber_id: int | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    before: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Acts:
+    """One page of acts; ``before`` leads to the next, and is None on the last."""
+
+    rows: tuple[AuditEvent, ...]
+    before: int | None
 
 
 def append(
@@ -40,3 +62,24 @@ def newest(
 ) -> list[AuditEvent]:
     """The latest acts first: those about one person, or all."""
     return queries.newest(session, subscriber_id, limit)
+
+
+def search(session: Session, wanted: Wanted, limit: int = 50) -> Acts:
+    """One page of acts, the latest first."""
+    found = queries.matching(
+        session,
+        actions=[wanted.action] if wanted.action else [],
+        actor=wanted.actor,
+        subscriber_id=wanted.subscriber_id,
+        since=wanted.since,
+        until=wanted.until,
+        before=wanted.before,
+        limit=limit + 1,
+    )
+    rows = tuple(found[:limit])
+    return Acts(rows, rows[-1].id if len(found) > limit else None)
+
+
+def actors(session: Session) -> list[str]:
+    """Everybody who ever did something, as the account calls them."""
+    return queries.actors(session)

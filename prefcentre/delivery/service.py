@@ -32,6 +32,7 @@ from prefcentre.delivery.people_queries import Which
 from prefcentre.delivery.posting import post_waiting
 from prefcentre.delivery.presence import drop_lease, holds_lease, take_lease
 from prefcentre.delivery.progress import Obstacle, Progress, progress
+from prefcentre.delivery.proving import Proof, send_proof
 from prefcentre.delivery.report import finish_if_done, is_over, report, status, unsubscribes
 from prefcentre.delivery.rules import Send, Skip, decide
 from prefcentre.delivery.sampling import as_recipient, audience_people
@@ -62,6 +63,7 @@ __all__ = [
     "Person",
     "Plan",
     "Progress",
+    "Proof",
     "Question",
     "RecipientRow",
     "Refusal",
@@ -100,6 +102,7 @@ __all__ = [
     "recover",
     "refusals",
     "report",
+    "send_proof",
     "send_test",
     "sent_to",
     "settle_unknowns",

@@ -10,6 +10,7 @@ import structlog
 from prefcentre.addresses import normal_domain
 from prefcentre.clock import Clock
 from prefcentre.dkim import rules
+from prefcentre.dkim.coverage import MUST_COVER, Signature, is_proven, signatures
 from prefcentre.dkim.keys import SigningKey, read_all
 from prefcentre.dkim.rules import Relaxed
 from prefcentre.dkim.threads import SigningThreads
@@ -24,13 +25,17 @@ except ImportError:
     dkimpy = None
 
 __all__ = [
+    "MUST_COVER",
     "MessageSigner",
+    "Signature",
     "Signers",
     "SigningKey",
     "SigningThreads",
     "Unsigned",
+    "is_proven",
     "keys_for",
     "keys_of",
+    "signatures",
 ]
 
 _FOREIGN_LINE_END = re.compile(rb"(?<!\r)\n|\r(?!\n)")
