@@ -321,7 +321,7 @@ def test_a_file_may_be_larger_than_any_form(desk: Desk, cast: Cast) -> None:
     page = _upload(sender, b"email\n" + rows)
     assert "person0@example.org" in sender.get(page).text
     answer = post(sender, f"{home(cast.ada)}/edit", {"name": "x" * 6_000})
-    assert answer.status_code == 413
+    assert answer.status_code in {400, 413}
 
 
 # --- suppressions ---------------------------------------------------------------------------------------------------
