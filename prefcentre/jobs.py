@@ -29,11 +29,11 @@ from prefcentre.delivery import service as delivery
 from prefcentre.delivery.service import Outage, Worker
 from prefcentre.errors import PrefcentreError, Unavailable
 from prefcentre.failpoints import Failpoint
-from prefcentre.people import importing
 from prefcentre.reporting import service as reporting
 from prefcentre.servicemail import service as servicemail
 from prefcentre.signups import service as signups
 from prefcentre.signups import waiting
+from prefcentre.subscribers import service as subscribers
 from prefcentre.throttles import service as throttles
 
 LEASE_NAME = "scheduler"
@@ -259,7 +259,9 @@ class Clockwork:
         """Have a process beside us check, bring in or take back what the desk asked for; never more than one."""
         if self._epoch is None or (self._importer is not None and self._importer.poll() is None):
             return
-        if importing.is_waiting(self._context):
+        with self._context.db.reading() as session:
+            is_waiting = subscribers.imports_wait(session, self._context)
+        if is_waiting:
             # In a group of its own it does not get the terminal's Ctrl-C; it ends when its input does, that is with us.
             command = [sys.executable, "-m", "prefcentre", "subscribers", "work"]
             self._importer = subprocess.Popen(

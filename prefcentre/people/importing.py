@@ -17,12 +17,6 @@ log = structlog.get_logger()
 _UNEXPECTED = "Something went wrong that we did not expect; the log of the worker says what."
 
 
-def is_waiting(context: Context) -> bool:
-    """Whether an import waits to be checked, brought in or taken back, and nobody living is at it."""
-    with context.db.reading() as session:
-        return desk.is_waiting(session, context.clock.now(), undoing.STATES)
-
-
 def work(context: Context) -> int:
     """Do what waits until nothing does, and say how many steps that were. Raises Unavailable when the database is away."""
     steps = 0

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from functools import lru_cache
 from itertools import chain
 from typing import Any
@@ -12,7 +13,7 @@ from sqlmodel import Session, col, select
 
 from prefcentre.db import is_sqlite
 from prefcentre.lookup import LookupKind
-from prefcentre.subscribers.models import Subscriber, SubscriberKey
+from prefcentre.subscribers.models import ImportRun, ImportState, Subscriber, SubscriberKey
 from prefcentre.subscribers.rules import Keyed, Written
 
 _Maker = Callable[[Any], Any]
@@ -257,3 +258,19 @@ def _made(values: Sequence[Any], make: _Maker) -> Sequence[Any]:
     if None not in values:
         return list(map(make, values))
     return [None if value is None else make(value) for value in values]
+
+
+def imports_wait(session: Session, now: datetime) -> bool:
+    """Whether a file from the desk waits to be checked, brought in or taken back, and nobody living is at it."""
+    at_work = (
+        ImportState.CHECKING,
+        ImportState.WAITING,
+        ImportState.RUNNING,
+        ImportState.UNDOING,
+    )
+    statement = select(ImportRun.id).where(
+        col(ImportRun.state).in_(at_work),
+        col(ImportRun.stored_file).is_not(None),
+        sa.or_(col(ImportRun.busy_until).is_(None), col(ImportRun.busy_until) <= now),
+    )
+    return session.exec(statement.limit(1)).first() is not None

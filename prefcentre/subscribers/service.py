@@ -38,6 +38,7 @@ __all__ = [
     "edit",
     "find",
     "find_by_phone",
+    "imports_wait",
     "keys_of",
     "person",
     "phone_number",
@@ -231,6 +232,11 @@ def bring_in(
     a number that belongs to somebody with another address. With a rehearsal nothing is written. Grants nothing.
     """
     return many.bring_in(session, context, people, rehearsal)
+
+
+def imports_wait(session: Session, context: Context) -> bool:
+    """Whether a file from the desk waits for a worker; asked here, because reading files takes libraries that senders spare."""
+    return queries.imports_wait(session, context.clock.now())
 
 
 def restrict(
