@@ -27,7 +27,7 @@ class About:
     why: str
     mend: str
     findings: frozenset[str]
-    step: str = "content"
+    step: str
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,8 @@ class Item:
 
 
 def _about(name: str, title: str, fine: str, why: str, mend: str, *more: str) -> About:
-    return About(name, title, fine, why, mend, frozenset({name, *more}))
+    step = {"authentication": "settings", "smtp": "settings", "files": "files"}.get(name, "content")
+    return About(name, title, fine, why, mend, frozenset({name, *more}), step)
 
 
 CHECKS: tuple[About, ...] = (
@@ -176,6 +177,10 @@ SLOW: Mapping[str, str] = {
     "links": "links",
     "variables": "everybody",
     "spam": "spam",
+    "subject": "seen",
+    "parts": "seen",
+    "pictures": "seen",
+    "contrast": "seen",
 }
 """Which of the slower looks a check waits for."""
 

@@ -242,19 +242,26 @@ def _look_around(context: Context, checked: Checked, outside: Outside) -> _Found
         topic = next((one for one in consent.topics(session) if one.key == source.topic), None)
         known = topic is not None
         people = delivery.audience_people(session, context, source.slug, 0, 1) if known else []
+    _try_links(context, checked.compiled.links, found, outside)
     try:
         name = topic.name if topic else source.topic
         shown = messages.show(context.settings, source, name, (people or [_STRANGER])[0])
     except ContentError:
-        # What is wrong with the content stands among its findings already.
+        # What is wrong with the content stands among its findings already; this reader can't be shown it.
+        found.notes |= dict.fromkeys(
+            _SEEN, "Not looked at, because the first reader lacks a value."
+        )
         return found
+    found.looked.add("seen")
     found.findings += explaining.about_subject(shown.subject)
     found.findings += explaining.about_text(shown.text, shown.look)
     found.findings += explaining.about_look(shown.look)
     found.findings += _weights(context, [picture.address for picture in shown.look.pictures])
-    _try_links(context, checked.compiled.links, found, outside)
     _ask_filter(context, shown.raw.encode(), found, outside)
     return found
+
+
+_SEEN = ("subject", "parts", "pictures", "contrast", "spam")
 
 
 def _weights(context: Context, pictures: Sequence[str]) -> list[Finding]:

@@ -133,7 +133,7 @@ def test_words_and_snippets_are_completed(desk_as: DeskAs) -> None:
     desk.page.keyboard.press("Control+End")
     desk.page.keyboard.type("{{ subscriber.fir")
     expect(desk.page.locator(".cm-tooltip-autocomplete")).to_contain_text("subscriber.first_name")
-    desk.page.keyboard.press("Enter")
+    desk.page.get_by_role("option", name="subscriber.first_name").click()
     expect(body).to_contain_text("{{ subscriber.first_name }}")
     desk.page.locator("#snippet").select_option(label="Button")
     expect(body).to_contain_text("What the button does")
@@ -196,4 +196,7 @@ def test_pages_about_campaigns_fit_every_screen(desk_as: DeskAs, width: int, dar
     ):  # fmt: skip
         desk.open(f"/admin/{path}")
         desk.page.wait_for_load_state("networkidle")
+        if name == "content":
+            mail = desk.page.frame_locator("#preview")
+            expect(mail.get_by_text("autumn.").first).to_be_visible(timeout=15_000)
         desk.look(f"desk-{name}-{width}-{scheme}")
