@@ -18,6 +18,7 @@ from prefcentre.imports.desk import Look
 from prefcentre.imports.service import FIELDS, ImportOptions
 from prefcentre.people import undoing
 from prefcentre.subscribers.service import ImportRun, ImportState
+from prefcentre.web.admin import actors
 from prefcentre.web.admin.downloads import as_download
 from prefcentre.web.admin.gates import Right
 from prefcentre.web.admin.paths import add
@@ -104,6 +105,7 @@ def _page(
     with context.db.reading() as session:
         run = desk.get(session, run_id)
         topics = consent.topics(session)
+        who = actors.names(session)
         session.expunge(run)
     said = options or desk.options_of(run)
     is_open = run.state in {ImportState.UPLOADED, ImportState.CHECKED} or (
@@ -113,6 +115,7 @@ def _page(
     return render_template(
         "admin/people/import.html",
         **_progress(run),
+        who=who,
         options=said,
         seen=seen,
         is_open=is_open,

@@ -21,6 +21,7 @@ from prefcentre.people.service import Desk, Found, Grant, Order, People, Search
 from prefcentre.subscribers.rules import shown
 from prefcentre.subscribers.service import PROFILE, Subscriber
 from prefcentre.suppression import service as suppression
+from prefcentre.web.admin import actors
 from prefcentre.web.admin.downloads import as_download
 from prefcentre.web.admin.gates import Right
 from prefcentre.web.admin.paths import add
@@ -121,6 +122,7 @@ def _page(
             "admin/people/person.html",
             view=view,
             someone=view.person,
+            who=actors.names(session),
             attributes={name: shown(value) for name, value in view.person.attributes.items()},
             problem=problem,
             opened=opened,

@@ -17,6 +17,7 @@ from prefcentre.errors import InvalidInput, NotFound, Refused
 from prefcentre.suppression import desk
 from prefcentre.suppression import service as suppression
 from prefcentre.suppression.service import ImportResult
+from prefcentre.web.admin import actors
 from prefcentre.web.admin.downloads import as_download
 from prefcentre.web.admin.gates import Right
 from prefcentre.web.admin.paths import add
@@ -86,6 +87,7 @@ def _page(
         return render_template(
             "admin/people/suppressions.html",
             page=page,
+            who=actors.names(session),
             counts=suppression.counts(session, context),
             reasons=suppression.REASONS,
             channels=[channel.value for channel in Channel],
