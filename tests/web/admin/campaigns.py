@@ -1,5 +1,7 @@
 """A campaign that went out with readers, one that waits, and hostile words where others may write."""
 
+import re
+
 from prefcentre.campaigns.models import Campaign
 from prefcentre.context import Context
 from prefcentre.delivery import service as delivery
@@ -13,6 +15,11 @@ BODY = """Hello.
 
 [Read on](https://www.example.com/a) or [see all](https://www.example.com/b?x=%22%3E%3Cscript%3Ealert(3)%3C/script%3E).
 """
+
+
+def words(page: str) -> str:
+    """What a page says, without its markup."""
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", page))
 
 
 def sent(context: Context, cast: Cast) -> Campaign:
