@@ -1,5 +1,6 @@
 """What is set, where it is set, and how to change it. Secrets are never shown."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,8 @@ _PARTS = (
     ("Links and people", "What a mailed link opens, and how numbers are read.", ("preference_link_days", "phone_country")),
     ("Folders", "Where templates and campaigns lie as files.", ("home", "templates_dir", "campaigns_dir")),
 )  # fmt: skip
+# Numbers of requirements, which mean something to whoever works on the code alone.
+_FOR_BUILDERS = re.compile(r" \([RT]\d+\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,7 @@ def _row(values: BaseModel, model: type[BaseModel], name: str, part: str = "") -
     field, value = model.model_fields[name], getattr(values, name)
     path = f"{part}__{name}" if part else name
     return Row(
-        words=(field.description or name).strip(),
+        words=_FOR_BUILDERS.sub("", (field.description or name).strip()).replace("`", ""),
         value=_plain(value),
         in_file=f"[{part}] {name}" if part else name,
         variable=f"PREFCENTRE_{path.upper()}",
