@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Page, Response
 
 from prefcentre.context import Context
+from prefcentre.signups.waiting import work_off
 from prefcentre.testing.makers import Cast
 from prefcentre.tokens import LinkToken, TokenKind, issued_on
 
@@ -52,6 +53,11 @@ class Stage:
 
     def press(self, name: str) -> None:
         self.page.get_by_role("button", name=name).first.click()
+
+    def work(self) -> None:
+        """Do what a worker would do now with what pages asked for."""
+        while work_off(self.context):
+            pass
 
     def strangers(self) -> list[str]:
         """What was asked of any other host."""

@@ -7,6 +7,7 @@ import pytest
 import sqlalchemy as sa
 from playwright.sync_api import expect
 
+from prefcentre.delivery import service as delivery
 from prefcentre.languages import LANGUAGES
 from prefcentre.signups.models import Confirmation
 from prefcentre.tokens import LinkToken, TokenKind, issued_on
@@ -170,8 +171,81 @@ def subscribed(stage: Stage) -> None:
     expect(page.get_by_role("status")).to_be_focused()
 
 
+def words_first(stage: Stage) -> None:
+    """A form on another site was sent here."""
+    page = stage.page
+    page.goto(f"{stage.site}/subscribe")
+    page.get_by_label("Email: Events").check()
+    page.get_by_label("Email address").fill("zoe@example.org")
+    page.evaluate("document.querySelectorAll('[name=wording]').forEach(e => e.remove())")
+    stage.press("Sign up")
+    expect(page.get_by_role("status")).to_contain_text("press the button once more")
+
+
+def subscribed_by_phone(stage: Stage) -> None:
+    page = stage.page
+    page.goto(f"{stage.site}/subscribe")
+    page.get_by_label("Phone: Surveys").check()
+    page.get_by_label("Phone number").fill("+359 2 1234567")
+    stage.press("Sign up")
+    expect(page.get_by_text("we check that the number is yours")).to_be_visible()
+
+
+def address_asked(stage: Stage) -> None:
+    page = stage.open(PREFERENCES)
+    page.get_by_label("Send to another address").fill("ada.byron@example.net")
+    stage.press("Use this address")
+    expect(page.get_by_role("status")).to_contain_text("Press the button in it")
+
+
+def address_question(stage: Stage) -> None:
+    address_asked(stage)
+    stage.page.goto(confirmation(stage))
+    expect(stage.page.get_by_role("heading", level=1)).to_have_text("Send your mails here?")
+
+
+def address_changed(stage: Stage) -> None:
+    address_question(stage)
+    stage.press("Yes, send them here")
+    expect(stage.page.get_by_role("heading", level=1)).to_have_text("Your address is changed")
+
+
+def receipts_after_moving(stage: Stage) -> None:
+    address_changed(stage)
+    receipts(stage)
+    expect(stage.page.get_by_text("It went over to your new address").first).to_be_visible()
+
+
+def expired_and_mailed(stage: Stage) -> None:
+    expired(stage)
+    stage.press("Mail me a fresh link")
+    expect(stage.page.get_by_role("status")).to_be_focused()
+
+
+def mail_in_browser(stage: Stage) -> None:
+    context = stage.context
+    folder = context.settings.campaigns_dir / "spring"
+    folder.mkdir(parents=True)
+    (folder / "campaign.toml").write_text(
+        'topic = "product-news"\ntemplate = "letter"\nsubject = "Spring is here"\n'
+        'from = "Acme News <news@mail.example.com>"\n'
+    )
+    (folder / "body.md").write_text(
+        "# Spring is here\n\nHello {{ subscriber.first_name|default('friend') }},\n\nthree things are new. "
+        "[Read about them](https://www.example.com/spring).\n\n- A quicker search\n- Dark pages\n- Fewer mails\n"
+    )
+    with context.db.writing() as session:
+        checked = delivery.check(session, context, "spring")
+        campaign = delivery.start(session, context, checked, None, None)
+        number = campaign.id or 0
+    token = LinkToken(TokenKind.VIEW, stage.cast.ada.public_id, stage.cast.news.id or 0, number)
+    stage.page.goto(stage.here(context.links.page(issued_on(token, context.clock.now()))))
+    expect(stage.page.get_by_text("three things are new")).to_be_visible()
+
+
 def confirmation(stage: Stage) -> str:
-    """The address of the page that the confirmation mail leads to."""
+    """The address of the page that the newest mailed question leads to."""
+    stage.work()
     with stage.context.db.reading() as session:
         number = session.execute(sa.select(sa.func.max(Confirmation.id))).scalar_one()
     now = stage.context.clock.now()
@@ -198,6 +272,7 @@ def confirmed_twice(stage: Stage) -> None:
 
 def confirmed_late(stage: Stage) -> None:
     subscribed(stage)
+    stage.work()
     stage.context.clock.advance(days=30)  # type: ignore[attr-defined]
     stage.page.goto(confirmation(stage))
     expect(stage.page.get_by_role("heading", level=1)).to_have_text("This link has expired")
@@ -206,6 +281,8 @@ def confirmed_late(stage: Stage) -> None:
 STATES: dict[str, Act] = {
     "subscribe": go("/subscribe"),
     "subscribe-mistaken": subscribe_mistaken,
+    "subscribe-words-first": words_first,
+    "subscribed-by-phone": subscribed_by_phone,
     "subscribed": subscribed,
     "confirm": confirm,
     "confirmed": confirmed,
@@ -214,6 +291,12 @@ STATES: dict[str, Act] = {
     "expired-link": expired,
     "expired-but-sent": expired_but_sent,
     "address-mistaken": bad_address,
+    "address-asked": address_asked,
+    "address-question": address_question,
+    "address-changed": address_changed,
+    "receipts-after-moving": receipts_after_moving,
+    "expired-and-mailed": expired_and_mailed,
+    "mail-in-browser": mail_in_browser,
     "receipts": receipts,
     "reason-sent": reason_sent,
     "my-data": go("/my-data"),
