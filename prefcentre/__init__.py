@@ -19,6 +19,7 @@ The map, from the ground up (each line may import only the lines above it):
     tracking                    opens and clicks of those who agreed
     messages                    one rendered mail as bytes
     delivery                    one row for each campaign and subscriber; the gate; the sender
+    reporting                   figures for people who look back, and what needs a person
     monitoring                  numbers for a monitoring system
     web, jobs                   the pages; the clockwork
     app, supervisor, demo, cli  what puts it together and starts it

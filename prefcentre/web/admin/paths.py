@@ -26,6 +26,6 @@ def add(
     """Add one page or action; ``view`` gets the context first."""
     bound = wraps(view)(partial(view, context))
     # What ``wraps`` remembers has one argument more than a request brings.
-    del bound.__wrapped__  # type: ignore[attr-defined]
+    del bound.__wrapped__
     gated = needs(right, fresh=fresh)(bound)
     pages.add_url_rule(rule, view.__name__, gated, methods=[method])

@@ -35,6 +35,8 @@ _RUNNING = frozenset(
 )
 _OVER = frozenset({CampaignState.FINISHED, CampaignState.CANCELLED})
 _COMPARED = 8
+# What may stand in the address of a list of people; nothing else is carried on.
+_NARROWING = frozenset({"outcome", "reason", "code", "status", "domain", "link", "way"})
 _LONGEST = 64
 
 
@@ -174,7 +176,9 @@ def campaign_people(context: Context, slug: str) -> ResponseReturnValue:
             label, which = _label(key), _which()
             page = delivery.recipients(session, slug, which, after)
         urls = campaigns.links(session, values["campaign"].id) if "link" in request.args else {}
-    chosen = {name: value for name, value in request.args.items() if name != "after" and value}
+    chosen: dict[str, Any] = {
+        name: value for name, value in request.args.items() if name in _NARROWING and value
+    }
     return render_template(
         "admin/report/people.html",
         **values,
