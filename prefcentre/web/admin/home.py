@@ -12,6 +12,7 @@ from prefcentre.reporting import service as reporting
 from prefcentre.reporting.service import Concern, Matter
 from prefcentre.web.admin.gates import Right
 from prefcentre.web.admin.paths import add
+from prefcentre.web.admin.viewer import viewer
 
 _RECENT = 5
 
@@ -75,6 +76,11 @@ _ELSEWHERE = {
     Concern.SERVICE_MAIL: "/settings/health",
     Concern.CONTACT: "/requests",
 }
+_RIGHTS = {
+    Concern.HELD: Right.SEND,
+    Concern.UNKNOWN: Right.SEND,
+    Concern.CONTACT: Right.PRIVACY,
+}
 _WHY = {"overdue": "Its time had passed before a sender was there."}
 
 
@@ -96,6 +102,8 @@ def _told(matter: Matter) -> dict[str, Any]:
         "at": matter.at,
         "is_due": matter.concern is Concern.CONTACT,
         "action": action,
+        # Whoever may not do it is told that it has to be done, and not sent to a closed door.
+        "may": viewer().may(_RIGHTS.get(matter.concern, Right.LOOK)),
         "href": url_for(endpoint, slug=matter.about)
         if endpoint
         else base + _ELSEWHERE[matter.concern],

@@ -32,10 +32,11 @@ def test_a_held_campaign_leads_to_where_it_is_decided(
     start(context)
     with context.db.writing() as session:
         campaigns.hold(session, "spring", "overdue")
-    page = desk("viewer").get("/admin").text
+    page = desk("sender").get("/admin").text
     assert "“spring” is held" in words(page)
     assert "Its time had passed" in words(page)
     assert "/admin/campaigns/spring/schedule" in page
+    assert "/admin/campaigns/spring/schedule" not in desk("viewer").get("/admin").text
 
 
 def test_what_was_sent_lately_and_how_lists_grow(context: Context, cast: Cast, desk: Desk) -> None:
