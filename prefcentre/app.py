@@ -16,6 +16,7 @@ from prefcentre.context import Context, open_context
 from prefcentre.delivery.service import Worker
 from prefcentre.jobs import Clockwork
 from prefcentre.log import start_log
+from prefcentre.messages import service as messages
 from prefcentre.metrics import meters
 from prefcentre.settings import Settings
 
@@ -79,6 +80,7 @@ def wsgi(parent: int | None = None, build: "Callable[[Context], Flask]" = create
     settings = configuration.load()
     start_log("web", quiet=settings.demo)
     meters.keep_in(settings.data_dir)
+    messages.keep_ready()
     return build(_for_life.enter_context(open_context(settings)))
 
 

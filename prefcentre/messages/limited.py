@@ -8,6 +8,7 @@ import contextlib
 import email
 import email.policy
 import json
+import select
 import subprocess
 import sys
 import tempfile
@@ -22,7 +23,7 @@ from cryptography.fernet import Fernet
 from prefcentre.campaigns.service import CampaignSource
 from prefcentre.context import Context, open_context
 from prefcentre.errors import ContentError, InvalidAddress
-from prefcentre.messages import viewing
+from prefcentre.messages import children, viewing
 from prefcentre.messages.compose import Composer
 from prefcentre.messages.values import Compiled, MissingValue, Recipient, Shown, Trial, Tried
 from prefcentre.settings import Brand, Settings
@@ -30,7 +31,6 @@ from prefcentre.tokens import new_secret
 
 CPU_SECONDS = 5
 MEMORY_BYTES = 768 * 1024 * 1024
-WALL_SECONDS = 30
 _AT = datetime(2026, 1, 1, tzinfo=UTC)
 _FAILURES_SHOWN = 5
 
@@ -89,19 +89,8 @@ def _plain(person: Recipient) -> dict[str, Any]:
 
 def _ask(settings: Settings, slug: str, order: dict[str, Any]) -> dict[str, Any]:
     order |= {"brand": settings.brand.model_dump(mode="json"), "public_url": settings.public_url}
-    # Nothing of our environment is passed on, so that a template that breaks out finds nothing there.
-    command = [sys.executable, "-I", "-X", "utf8", "-m", __name__]
     try:
-        done = subprocess.run(
-            command,
-            input=json.dumps(order),
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            timeout=WALL_SECONDS,
-            check=False,
-            env={},
-        )
+        done = children.ask(__name__, json.dumps(order))
     except subprocess.TimeoutExpired as error:
         raise _too_much(slug) from error
     if done.returncode < 0 or "MemoryError" in done.stderr:
@@ -266,6 +255,17 @@ def _html_octets(data: bytes) -> int:
     return len(data) - data.rfind(b"text/html")
 
 
+def _wait(seconds: int) -> None:
+    """Load what takes long before the order comes, and give up when none does."""
+    from prefcentre.messages import compiling, looking  # noqa: F401, PLC0415 - loaded, not used.
+
+    # On Windows a pipe can't be waited for like this; there it waits as long as its parent lives.
+    if sys.platform != "win32" and not select.select([sys.stdin], [], [], seconds)[0]:
+        sys.exit("No order came.")
+
+
 if __name__ == "__main__":
     _limit_ourselves()
+    if len(sys.argv) > 1:
+        _wait(int(sys.argv[1]))
     sys.stdout.write(json.dumps(_answer(json.load(sys.stdin))))

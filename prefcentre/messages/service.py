@@ -12,6 +12,7 @@ from prefcentre.consent import service as consent
 from prefcentre.context import Context
 from prefcentre.errors import ContentError
 from prefcentre.messages import limited, rules, viewing
+from prefcentre.messages.children import keep_ready
 from prefcentre.messages.compose import Composer
 from prefcentre.messages.sandbox import VARIABLES
 from prefcentre.messages.values import (
@@ -47,6 +48,7 @@ __all__ = [
     "Shown",
     "Tried",
     "compile_campaign",
+    "keep_ready",
     "preflight",
     "render_page",
     "show",

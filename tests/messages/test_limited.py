@@ -1,12 +1,13 @@
 import contextlib
 import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
 
 from prefcentre.campaigns.service import BodyFormat
 from prefcentre.errors import ContentError
-from prefcentre.messages import limited
+from prefcentre.messages import children, limited
 from prefcentre.messages.compiling import compile_source
 from prefcentre.messages.service import Compiled, Recipient
 from prefcentre.messages.values import Trial
@@ -113,3 +114,30 @@ def test_a_source_made_to_be_slow_ends_within_the_childs_limits(
 ) -> None:
     with contextlib.suppress(ContentError):
         limited.compile_source(mail_settings, make_source(body, form))
+
+
+def test_a_child_that_waits_answers_as_one_that_was_just_started(
+    mail_settings: Settings, make_source: MakeSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready = children._Ready(wanted=True)
+    monkeypatch.setattr(children, "_ready", ready)
+    source = make_source("Hello {{ subscriber.name }}, [a](https://www.example.com/a)")
+    first = limited.compile_source(mail_settings, source)
+    waiting = ready.child
+    assert waiting is not None
+    assert limited.compile_source(mail_settings, source) == first
+    assert waiting.returncode == 0
+    last = ready.take()
+    assert last is not None
+    assert last is not waiting
+    last.kill()
+    last.communicate()
+
+
+def test_a_child_that_died_while_it_waited_is_replaced(
+    mail_settings: Settings, make_source: MakeSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead = children._start([sys.executable, "-c", ""])
+    dead.wait()
+    monkeypatch.setattr(children, "_ready", children._Ready(child=dead))
+    assert limited.compile_source(mail_settings, make_source("Hello")).text
