@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from prefcentre.campaigns.models import SenderDomain
+from prefcentre.campaigns.models import Campaign, CampaignDraft, CampaignState, SenderDomain
 from prefcentre.db import is_sqlite
 from prefcentre.delivery.models import Lease
 from prefcentre.subscribers.models import SubscriberKey
@@ -38,3 +38,14 @@ def lookup_key_versions(session: Session) -> list[str]:
 def known_domains(session: Session) -> list[str]:
     """The sender domains that were looked at before."""
     return list(session.scalars(sa.select(col(SenderDomain.domain))))
+
+
+def drafts(session: Session) -> list[str]:
+    """What campaigns of the desk say that may still go out, as in their files."""
+    over = (CampaignState.FINISHED, CampaignState.CANCELLED)
+    statement = (
+        sa.select(col(CampaignDraft.toml))
+        .join(Campaign, col(Campaign.id) == col(CampaignDraft.campaign_id))
+        .where(col(Campaign.state).not_in(over))
+    )
+    return list(session.scalars(statement))

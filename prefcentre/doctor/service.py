@@ -200,8 +200,8 @@ def _mail_server(server: SmtpServer, name: str, world: World) -> Iterator[Check]
 
 def _sender_domains(context: Context, world: World, keys: list[SigningKey]) -> Iterator[Check]:
     with context.db.reading() as session:
-        known = set(queries.known_domains(session))
-    domains = sorted(_domains_in_files(context.settings.campaigns_dir) | known)
+        known = {*queries.known_domains(session), *map(_domain_of, queries.drafts(session))}
+    domains = sorted((_domains_in_files(context.settings.campaigns_dir) | known) - {""})
     if not domains:
         yield Check(
             "dns",
@@ -239,12 +239,21 @@ def _domains_in_files(folder: Path) -> set[str]:
     domains = set()
     for file in sorted(folder.glob("*/campaign.toml")):
         try:
-            sender = tomllib.loads(file.read_text()).get("from", "")
-            domains.add(normal_domain(parseaddr(str(sender))[1].rpartition("@")[2]))
-        except (tomllib.TOMLDecodeError, OSError, UnicodeDecodeError, InvalidAddress):
-            # “campaigns check” says in full what is wrong with a file; here only its sender is of interest.
+            domains.add(_domain_of(file.read_text()))
+        except (OSError, UnicodeDecodeError):
+            # As below: “campaigns check” says it in full.
             continue
     return domains
+
+
+def _domain_of(text: str) -> str:
+    """The domain of a campaign's sender; empty while it names none that could be looked up."""
+    try:
+        sender = tomllib.loads(text).get("from", "")
+        return normal_domain(parseaddr(str(sender))[1].rpartition("@")[2])
+    except (tomllib.TOMLDecodeError, InvalidAddress):
+        # “campaigns check” says in full what is wrong with a campaign; here only its sender is of interest.
+        return ""
 
 
 def _authentication(

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from prefcentre import settings as configuration
 from prefcentre.campaigns import service as campaigns
+from prefcentre.campaigns.models import BodyFormat, Campaign, CampaignDraft, CampaignState
 from prefcentre.context import Context
 from prefcentre.dkim.service import keys_of
 from prefcentre.doctor import service
@@ -144,6 +145,31 @@ def test_a_domain_that_no_file_names_any_more_is_still_looked_at(remote: Setting
     service.examine(remote, PaperWorld())
     (remote.campaigns_dir / "spring" / "campaign.toml").unlink()
     assert the_one(remote, PaperWorld(), "spf").level is Level.OK
+
+
+@pytest.mark.parametrize(("state", "asked"), [("draft", 1), ("cancelled", 0)])
+def test_a_campaign_of_the_desk_names_its_domain_as_well(
+    remote: Settings, context: Context, cast: Cast, state: str, asked: int
+) -> None:
+    with context.db.writing() as session:
+        campaign = Campaign(
+            slug="desk",
+            topic_id=cast.news.id or 0,
+            state=CampaignState(state),
+            created_at=context.clock.now(),
+        )
+        session.add(campaign)
+        session.flush()
+        session.add(
+            CampaignDraft(
+                campaign_id=campaign.id or 0,
+                toml='from = "Desk <news@desk.example.com>"',
+                body_format=BodyFormat.MARKDOWN,
+                updated_at=context.clock.now(),
+            )
+        )
+    found = examine(remote, PaperWorld(), "spf desk.example.com")
+    assert len(found) == asked
 
 
 def test_a_campaign_that_can_not_be_read_does_not_stop_the_rest(remote: Settings) -> None:
