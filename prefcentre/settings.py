@@ -79,6 +79,22 @@ class Brand(BaseModel):
         pattern=r"^(#[0-9a-fA-F]{6})?$",
         description="The colour of the second button on pages; default: nearly black, in the dark nearly white.",
     )
+    recipients: str = Field(
+        "",
+        description="Who else gets people's data, such as a mail service by name; told on receipts.",
+    )
+    storage: str = Field(
+        "", description="Where data is kept, such as a country and a company; told on receipts."
+    )
+    retention: str = Field(
+        "", description="How long consents and their proof are kept; told on receipts."
+    )
+    jurisdiction: str = Field(
+        "", description="Whose law applies, such as Bulgaria (GDPR); told on receipts."
+    )
+    authority: str = Field(
+        "", description="The data protection authority that people can complain to."
+    )
     logo: Path | None = Field(
         None, description="An SVG or PNG of at most 24 KiB, shown in place of the name."
     )
@@ -193,6 +209,17 @@ class Settings(BaseSettings):
         min_length=MIN_SECRET_LENGTH,
         description="Lets a monitoring system read /metrics with “Authorization: Bearer …”; without it only this machine may.",
     )
+    oidc_issuer: str = Field(
+        "",
+        description="The sign-in service of your company (OpenID Connect), such as https://login.example.com/realms/staff.",
+    )
+    oidc_client_id: str = Field("", description="What that service calls this installation.")
+    oidc_client_secret: SecretStr | None = Field(
+        None, description="The secret that goes with `oidc_client_id`."
+    )
+    oidc_name: str = Field(
+        "your company account", description="How the sign-in page calls that service."
+    )
     demo: bool = Field(False, description="Set by “prefcentre demo”: shows the local inbox.")
     demo_inbox: Path | None = Field(
         None, description="Set by “prefcentre demo”: where the local inbox keeps its mails."
@@ -273,6 +300,20 @@ class Settings(BaseSettings):
     def _check_scopes(cls, throttles: tuple[ThrottleEntry, ...]) -> tuple[ThrottleEntry, ...]:
         _refuse_twice("limit", [throttle.scope for throttle in throttles])
         return throttles
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _check_issuer(cls, value: str) -> str:
+        return cls._check_public_url(value) if value else value
+
+    @model_validator(mode="after")
+    def _refuse_half_a_sign_in_service(self) -> "Settings":
+        given = (bool(self.oidc_issuer), bool(self.oidc_client_id), bool(self.oidc_client_secret))
+        if any(given) and not all(given):
+            raise ValueError(
+                "oidc_issuer, oidc_client_id and oidc_client_secret belong together; set all three or none"
+            )
+        return self
 
     @model_validator(mode="after")
     def _refuse_two_ways_to_say_it(self) -> "Settings":

@@ -42,6 +42,8 @@ _RIGHTS = (
     "access, rectification, erasure, restriction, portability, objection, withdrawal at any time"
 )
 _UNSAID = "not recorded"
+# TS 27560 wants the field, and a made-up answer would be worse than none.
+NOT_STATED = "not stated by the controller"
 
 _Found = tuple[ConsentEvent, ConsentWording | None]
 
@@ -110,6 +112,7 @@ def _given(found: Sequence[_Found]) -> _Found:
 def _processing(
     settings: Settings, topic: Topic, last: ConsentEvent, given: ConsentEvent, language: str
 ) -> dict[str, Any]:
+    brand = settings.brand
     shown = rules.texts_in(language, topic.name, topic.description, topic.texts)
     return {
         "purpose": shown.name,
@@ -121,10 +124,11 @@ def _processing(
         "pii_controllers": [CONTROLLER],
         "collection_method": f"{given.method}: {given.source}",
         "processing_method": "sending messages about this purpose by this channel",
-        "storage_locations": "systems that the controller runs itself",
-        "retention_period": "until it is withdrawn; the proof of it for as long as it may be asked for",
-        "jurisdiction": "GDPR (Regulation (EU) 2016/679)",
-        "recipient_third_parties": "none for their own purposes; see the privacy notice",
+        "storage_locations": brand.storage or NOT_STATED,
+        "retention_period": brand.retention or NOT_STATED,
+        "jurisdiction": brand.jurisdiction or NOT_STATED,
+        "recipient_third_parties": brand.recipients or NOT_STATED,
+        "authority": brand.authority or NOT_STATED,
         "withdrawal_method": f"{settings.public_url}/my-data, or the link in every message",
         "privacy_rights": _RIGHTS,
     }

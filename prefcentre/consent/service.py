@@ -23,6 +23,7 @@ from prefcentre.consent.models import (
     LawfulBasis,
     Topic,
 )
+from prefcentre.consent.receipts import NOT_STATED
 from prefcentre.consent.receipts import of_person as receipts
 from prefcentre.consent.rules import TopicTexts
 from prefcentre.context import Context
@@ -30,6 +31,7 @@ from prefcentre.errors import NotFound
 from prefcentre.subscribers.service import Subscriber
 
 __all__ = [
+    "NOT_STATED",
     "Act",
     "AppliedTopics",
     "Channel",

@@ -1,18 +1,22 @@
 """Consent receipts, as a page to print and as JSON, behind the link to a person's preferences."""
 
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from flask import Blueprint, Response, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext, lazy_gettext
 
+from prefcentre import languages
 from prefcentre.consent import service as consents
 from prefcentre.context import Context
 from prefcentre.errors import NotFound
 from prefcentre.preferences import service
 from prefcentre.tokens import LinkToken, TokenKind
 from prefcentre.web.languages import speak_to
-from prefcentre.web.public.requests import is_fresh, masked, preferences_path, route
+from prefcentre.web.public import words
+from prefcentre.web.public.requests import is_fresh, masked, preferences_path, route, zone_of
 
 _STATES = {
     "pending": lazy_gettext("Waits for your confirmation"),
@@ -43,6 +47,14 @@ _BASES = {
     "soft_opt_in": lazy_gettext("You are our customer (ePrivacy directive, article 13(2))"),
     "legitimate_interest": lazy_gettext("Our legitimate interest (GDPR article 6(1)(f))"),
 }
+# What the company says in its settings, in its own words.
+_STATED = {
+    "recipient_third_parties": lazy_gettext("Who else gets the data"),
+    "storage_locations": lazy_gettext("Where it is kept"),
+    "retention_period": lazy_gettext("How long it is kept"),
+    "jurisdiction": lazy_gettext("Whose law applies"),
+    "authority": lazy_gettext("Where to complain"),
+}
 
 
 def declare(pages: Blueprint, context: Context) -> None:
@@ -60,7 +72,7 @@ def page(context: Context, text: str) -> ResponseReturnValue:
         "public/receipt.html",
         masked=masked(person),
         controller=context.settings.controller_name,
-        receipts=[_told(receipt["record"]) for receipt in receipts],
+        receipts=[_told(receipt["record"], zone_of(person)) for receipt in receipts],
         preferences=preferences_path(context, token),
         download=f"{request.path}.json",
     )
@@ -86,7 +98,7 @@ def _receipts(
         return person, consents.receipts(session, context, person)
 
 
-def _told(record: dict[str, Any]) -> dict[str, Any]:
+def _told(record: dict[str, Any], zone: ZoneInfo) -> dict[str, Any]:
     (purpose,) = record["pii_processing"]
     wording, last = record["wording"], record["events"][-1]
     given = next(e for e in record["events"] if e["event_hash"] == record["record_id"])
@@ -99,14 +111,33 @@ def _told(record: dict[str, Any]) -> dict[str, Any]:
         "state": _STATES[record["state"]],
         "basis": _BASES[given["lawful_basis"]],
         "given": given["event_time"],
-        "how": f"{given['method']}: {given['source']}",
+        "given_day": _day(given["event_time"], zone),
+        "how": words.method(given["method"], given["source"]),
+        "stated": [
+            (label, purpose[name])
+            for name, label in _STATED.items()
+            if purpose[name] != consents.NOT_STATED
+        ],
         "controller": given["controller"],
         "wording": wording["text"] if shown else gettext("No words were recorded."),
         "language": wording["language"] if shown else "",
+        "spoken": languages.own_names().get(wording["language"], wording["language"]),
         "version": wording["version"],
-        "valid": last["validity_duration"],
+        "until": _day(last["validity_duration"].removeprefix("until "), zone),
         "events": [
-            {"at": event["event_time"], "what": _ACTIONS[event["event_type"]]}
+            {
+                "at": event["event_time"],
+                "day": _day(event["event_time"], zone),
+                "what": _ACTIONS[event["event_type"]],
+            }
             for event in record["events"]
         ],
     }
+
+
+def _day(text: str, zone: ZoneInfo) -> str:
+    """A day in the page's language; nothing for what has no end."""
+    try:
+        return words.day(datetime.fromisoformat(text), zone)
+    except ValueError:
+        return ""

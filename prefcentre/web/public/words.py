@@ -100,6 +100,7 @@ HISTORY = {
     "expired": lazy_gettext("Your agreement to %(what)s ran out."),
     "imported": lazy_gettext("Your agreement to %(what)s was recorded from our files."),
     "restored": lazy_gettext("You took back a change: %(what)s is as it was."),
+    "moved": lazy_gettext("%(what)s goes to your new address."),
 }
 """What happened, in the person's own history."""
 
@@ -125,6 +126,13 @@ METHODS = {
     "sign_up": lazy_gettext("With our sign-up form"),
     "confirmation": lazy_gettext("With the button of our confirmation page"),
     "command": lazy_gettext("At your request, by one of us"),
+    "staff": lazy_gettext("At your request, by one of us"),
+    "phone": lazy_gettext("You told us on the phone"),
+    "paper": lazy_gettext("You told us on paper"),
+    "in_person": lazy_gettext("You told us in person"),
+    "email": lazy_gettext("You told us by email"),
+    "form": lazy_gettext("With a form on our site"),
+    "rule": lazy_gettext("By a rule, without anybody doing anything"),
 }
 _METHOD = lazy_gettext("It was recorded by us")
 
@@ -366,9 +374,14 @@ def standing(topic: Topic, consent: ConsentView | None, zone: ZoneInfo) -> str:
             )
 
 
+def method(name: str, source: str) -> str:
+    """How something was told, in plain words; of a file its name, because only that says which."""
+    how = str(METHODS.get(name, _METHOD))
+    return f"{how}: {source}." if name == "import" else f"{how}."
+
+
 def recorded(consent: ConsentView | None) -> str:
     """How the consent came to be on record."""
     if consent is None or consent.method is None:
         return ""
-    how = str(METHODS.get(consent.method, _METHOD))
-    return f"{how}: {consent.source}." if consent.method == "import" else f"{how}."
+    return method(consent.method, consent.source or "")
