@@ -16,6 +16,7 @@ from prefcentre.errors import ContentError, InvalidInput, NotFound
 from prefcentre.media import service as media
 from prefcentre.messages import service as messages
 from prefcentre.messages.service import Recipient
+from prefcentre.settings import Settings
 from prefcentre.web.admin import previewing
 from prefcentre.web.admin.campaigns import Pager
 from prefcentre.web.admin.gates import Right
@@ -99,8 +100,14 @@ def template_list(context: Context) -> ResponseReturnValue:
         "admin/campaign/templates.html",
         frames=found,
         broken=broken,
-        folder=context.settings.templates_dir,
+        folder=_shown(context.settings),
     )
+
+
+def _shown(settings: Settings) -> str:
+    # Where the installation lives on its machine is nobody's business here.
+    folder, home = settings.templates_dir, settings.home
+    return (folder.relative_to(home) if folder.is_relative_to(home) else folder).as_posix()
 
 
 def template_preview(context: Context, name: str) -> ResponseReturnValue:
