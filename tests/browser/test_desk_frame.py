@@ -53,3 +53,32 @@ def test_ctrl_k_leads_to_a_person_by_keyboard_alone(desk_as: DeskAs, cast: Cast)
     desk.look("desk-find-1440")
     desk.page.keyboard.press("Enter")
     desk.page.wait_for_url(f"**/admin/people/{cast.ada.public_id}")
+
+
+def test_dark_by_choice_stays_whatever_the_system_wants(desk_as: DeskAs) -> None:
+    desk = desk_as("viewer")
+    desk.open("/admin/me")
+    root = desk.page.locator("html")
+    expect(root).to_have_attribute("data-bs-theme", "light")
+    desk.page.get_by_label("Colours").first.select_option("Dark")
+    expect(root).to_have_attribute("data-bs-theme", "dark")
+    desk.open("/admin")
+    expect(root).to_have_attribute("data-bs-theme", "dark")
+    desk.look("desk-dark-by-choice")
+    desk.page.get_by_label("Colours").first.select_option("As the system")
+    expect(root).to_have_attribute("data-bs-theme", "light")
+
+
+def test_without_scripts_every_place_can_be_reached(desk_as: DeskAs) -> None:
+    desk = desk_as("viewer", width=390, scripts=False)
+    desk.open("/admin/me")
+    desk.page.get_by_text("Menu", exact=True).click()
+    expect(desk.page.get_by_label("Colours").last).to_be_hidden()
+    desk.page.get_by_role("link", name="Find").click()
+    desk.page.get_by_label("What is it called?").fill("newsletters")
+    desk.page.get_by_role("button", name="Find", exact=True).click()
+    desk.page.get_by_role("main").get_by_role("link", name="Campaigns").click()
+    expect(desk.page.get_by_role("heading", name="Campaigns", exact=True)).to_be_visible()
+    desk.page.get_by_text("Menu", exact=True).click()
+    desk.page.get_by_role("button", name="Sign out").click()
+    expect(desk.page.get_by_label("Password")).to_be_visible()
