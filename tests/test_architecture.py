@@ -50,6 +50,7 @@ OTHER_DOORS: dict[str, str] = {
     "prefcentre.subscribers.rules": "an import's reading process checks people and loads no tables",
     "prefcentre.consent.chain": "an import's reading process prepares evidence and loads no tables",
     "prefcentre.consent.editing": "single topics on the desk; the service tells the story of consents",
+    "prefcentre.contact.stopping": "the one step that closes a request and changes what may be sent",
     "prefcentre.signups.waiting": "what a page writes down and the worker does; the service is what is done",
     "prefcentre.imports.desk": "an import in steps, as the desk has it; the service is an import in one go",
     "prefcentre.suppression.desk": "lists for staff; the service is what forbids and allows",

@@ -5,8 +5,11 @@ from typing import Annotated, Any
 import typer
 
 from prefcentre.cli.common import JsonOption, answer, opened, staff
+from prefcentre.consent.service import Channel
 from prefcentre.contact import service as contact
+from prefcentre.contact import stopping
 from prefcentre.contact.service import ContactRequest
+from prefcentre.delivery import service as delivery
 
 app = typer.Typer(help="What people wrote on the contact form.", no_args_is_help=True)
 
@@ -33,13 +36,34 @@ def close(
     number: Annotated[int, typer.Argument(help="The request's number in the list.")],
     *,
     note: Annotated[str, typer.Option(help="What was done about it.")],
+    stop: Annotated[
+        list[Channel] | None,
+        typer.Option(
+            help="Stop this channel for whoever wrote it, in the same step, such as phone; may be said again."
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say that a request is answered."""
-    with opened() as context, context.db.writing() as session:
-        done = contact.close(session, context, number, note=note, actor=staff())
-        data = _request(done)
-    answer(as_json, data, f"Request {number} is closed.")
+    """Say that a request is answered, and stop what it asks to stop."""
+    if not stop:
+        with opened() as context, context.db.writing() as session:
+            done = contact.close(session, context, number, note=note, actor=staff())
+            data = _request(done)
+        answer(as_json, data, f"Request {number} is closed.")
+        return
+    channels = frozenset(stop)
+    with opened() as context:
+        with context.db.writing() as session:
+            stopped = stopping.close_and_stop(
+                session, context, number, channels, note=note, actor=staff()
+            )
+            data = _request(stopped.request) | {
+                "stopped": sorted(channels),
+                "withdrawn": stopped.withdrawn,
+            }
+        delivery.wait_for_dots(context, list(stopped.keys))
+    told = f"{', '.join(sorted(channels))}: stopped; {stopped.withdrawn:,} consents ended"
+    answer(as_json, data, f"Request {number} is closed. {told}.")
 
 
 def _request(request: ContactRequest) -> dict[str, Any]:

@@ -31,3 +31,11 @@ def test_what_is_late_is_told(context: Context, cli: Cli, clock: FrozenClock) ->
     with context.db.writing() as session:
         service.take_in(session, context, form, ip=None, language="en")
     assert "OVERDUE" in cli("contact", "list").ok().stdout
+
+
+def test_a_request_is_heeded_and_closed_in_one_step(context: Context, cli: Cli) -> None:
+    form = Form("channels", "", "", "+35921234567", "Stop calling me.")
+    with context.db.writing() as session:
+        service.take_in(session, context, form, ip=None, language="en")
+    done = cli("contact", "close", "1", "--note", "Done.", "--stop", "phone", "--json").ok().json
+    assert (done["stopped"], done["withdrawn"], done["note"]) == (["phone"], 0, "Done.")
