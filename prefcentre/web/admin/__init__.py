@@ -27,6 +27,7 @@ from prefcentre.web.admin import (
     library,
     mail,
     me,
+    oidc,
     palette,
     people,
     report,
@@ -71,6 +72,7 @@ def make(context: Context) -> Flask:
         turned=turned,
         nav_of=nav_of,
         asset=files.asset,
+        oidc_name=context.settings.oidc_name if oidc.is_offered(context.settings) else "",
         desk_root=f"{assets.base_path(context.settings)}/admin",
     )
     app.register_blueprint(blueprint(context))
@@ -84,6 +86,7 @@ def blueprint(context: Context) -> Blueprint:
         files,
         signing_in,
         me,
+        oidc,
         palette,
         settings,
         mail,
