@@ -120,7 +120,7 @@ def _welcome(context: Context, folder: Path) -> None:
             err.print("The pages do not answer yet; see the messages above.")
             return
         time.sleep(_LOOK_EVERY_SECONDS)
-    lines = [f"  {name:19}{address}" for name, address in links_to_open(context)]
+    lines = [f"  {name:21}{address}" for name, address in links_to_open(context)]
     out.print(
         "\nThe demonstration is running.\n\n"
         + "\n".join(lines)

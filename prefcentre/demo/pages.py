@@ -6,13 +6,23 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
-from flask import Blueprint, Flask, Response, abort, make_response, render_template, request
+from flask import (
+    Blueprint,
+    Flask,
+    Response,
+    abort,
+    make_response,
+    redirect,
+    render_template,
+    request,
+)
 from flask.typing import ResponseReturnValue
 
 from prefcentre import app as composition
 from prefcentre.campaigns import service as campaigns
 from prefcentre.context import Context
 from prefcentre.delivery import service as delivery
+from prefcentre.demo import desk
 from prefcentre.demo.mailbox import PAGE, Mailbox
 from prefcentre.subscribers import service as subscribers
 from prefcentre.tokens import LinkToken, TokenKind, issued_on
@@ -73,6 +83,10 @@ def blueprint(context: Context) -> Blueprint:
             # Without scripts this is how figures stay fresh.
             response.headers["Refresh"] = "3"
         return response
+
+    @pages.get("/desk")
+    def enter_desk() -> ResponseReturnValue:
+        return redirect(desk.way_in(context), 303)
 
     @pages.get("/style.css")
     def style() -> ResponseReturnValue:
@@ -214,6 +228,7 @@ def links_to_open(context: Context) -> Sequence[tuple[str, str]]:
     base = context.settings.public_url
     return [
         ("Start here", f"{base}/demo"),
+        ("The marketers' desk", desk.way_in(context)),
         ("Inbox", f"{base}/demo/inbox"),
         ("Ada's preferences", links["preferences"]),
         ("Unsubscribe page", links["unsubscribe"]),

@@ -14,6 +14,7 @@ from prefcentre.consent import service as consent
 from prefcentre.consent.service import Act, Channel, ConsentAction
 from prefcentre.context import Context
 from prefcentre.delivery import service as delivery
+from prefcentre.demo import desk
 from prefcentre.demo.letters import LETTERS
 from prefcentre.demo.past import Past, SetBack, send
 from prefcentre.demo.people import CAST, MadeUp, people
@@ -66,6 +67,7 @@ def fill(context: Context, folder: Path, tell: Callable[[str], None]) -> None:
 
     In a folder that was kept from an earlier time only what is missing is done.
     """
+    desk.prepare(context)
     with context.db.reading() as session:
         known = {campaign.slug for campaign in campaigns.list_all(session)}
     is_new = NOW not in known

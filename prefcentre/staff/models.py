@@ -41,6 +41,8 @@ class StaffUser(SQLModel, UserMixin, table=True):
     tf_primary_method: str | None = Field(default=None, max_length=64)
     tf_totp_secret: str | None = None
     tf_phone_number: str | None = None
+    # The last code that was used, so that each works once.
+    tf_last_counter: int | None = Field(default=None, sa_type=BigId)
     mf_recovery_codes: list[str] | None = Field(default=None, sa_type=json_type())
     # What a one-time link that is out holds: its hash, what it is for, and until when it works.
     link_hash: bytes | None = Field(default=None, sa_type=sa.LargeBinary(32), unique=True)

@@ -33,6 +33,7 @@ from prefcentre.web.admin import (
     report,
     reports,
     schedule,
+    security,
     settings,
     signing_in,
     suppressions,
@@ -85,6 +86,7 @@ def blueprint(context: Context) -> Blueprint:
     for part in (
         files,
         signing_in,
+        security,
         me,
         oidc,
         palette,

@@ -13,7 +13,7 @@ from flask import Response, abort, make_response, redirect, render_template, req
 from prefcentre.staff.service import Right
 from prefcentre.web.admin.viewer import Viewer, signed_in
 
-__all__ = ["Right", "needs", "open_to_all", "safe_next"]
+__all__ = ["Right", "needs", "open_to_all", "prove_first", "proves", "safe_next"]
 
 View = TypeVar("View", bound=Callable[..., Any])
 PROOF = "_proof"
@@ -34,8 +34,8 @@ def needs(right: Right, *, fresh: bool = False) -> Callable[[View], View]:
                 return _sign_in_first()
             if not person.may(right):
                 abort(403)
-            if fresh and not person.is_fresh and not _proves(person):
-                return _prove_first()
+            if fresh and not person.is_fresh and not proves(person):
+                return prove_first()
             return view(*args, **kwargs)
 
         gate.right = right  # type: ignore[attr-defined]
@@ -73,12 +73,13 @@ def _sign_in_first() -> Response:
     return make_response(redirect(where, 303))
 
 
-def _proves(person: Viewer) -> bool:
+def proves(person: Viewer) -> bool:
+    """Whether the form brings the password, and it is right."""
     password = request.form.get(PROOF, "") if request.method == "POST" else ""
     return bool(password) and prover(person, password)
 
 
-def _prove_first() -> Response:
+def prove_first() -> Response:
     """Ask for the password, and keep what the form said, so that nothing has to be typed twice."""
     posted = request.method == "POST"
     kept = [

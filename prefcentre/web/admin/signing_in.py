@@ -3,27 +3,61 @@
 import base64
 import hashlib
 import hmac
+import unicodedata
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any
 
-from flask import Blueprint, Flask, current_app, g, redirect, render_template, request, session
+from flask import (
+    Blueprint,
+    Flask,
+    after_this_request,
+    flash,
+    g,
+    redirect,
+    render_template,
+    request,
+    session,
+)
 from flask.typing import ResponseReturnValue
 from flask_login import user_logged_out
-from flask_security import Security, current_user, logout_user, user_authenticated, verify_password
+from flask_security import (
+    Security,
+    current_user,
+    logout_user,
+    password_changed,
+    tf_disabled,
+    tf_profile_changed,
+    user_authenticated,
+    verify_password,
+    wan_deleted,
+    wan_registered,
+)
 from flask_wtf import CSRFProtect
 from sqlmodel import Session
 
 from prefcentre.context import Context
 from prefcentre.staff import service as staff
 from prefcentre.staff.datastore import Datastore
-from prefcentre.staff.service import StaffUser
-from prefcentre.web.admin import gates
+from prefcentre.staff.service import StaffUser, Try
+from prefcentre.web.admin import credentials, gates, known
 from prefcentre.web.admin.gates import PROOF, open_to_all, safe_next
 from prefcentre.web.admin.viewer import Viewer, signed_in, zone_named
 
 _COOKIE = "desk"
-_SHORTEST_PASSWORD = 12
+# What changes how somebody proves who they are: asks for a fresh proof, as the gates of our own views do.
+_FRESH = frozenset(
+    f"security.{name}"
+    for name in (
+        "two_factor_setup",
+        "two_factor_setup_validate",
+        "mf_recovery_codes",
+        "wan_register",
+        "wan_register_response",
+        "wan_delete",
+    )
+)
 
 
 def register(app: Flask, context: Context) -> None:
@@ -58,10 +92,50 @@ def register(app: Flask, context: Context) -> None:
 
     # After the session is open, so that the page about a missing token knows who looks at it.
     CSRFProtect(app)
-    Security(app, datastore)
+    Security(app, datastore, **credentials.parts(context))
+    app.before_request(lambda: _ask_anew(context))
     user_authenticated.connect(begin, app, weak=False)
     user_logged_out.connect(end, app, weak=False)
+    _write_down(app, context)
     gates.prover = lambda person, password: _prove(context, person, password)
+
+
+def _write_down(app: Flask, context: Context) -> None:
+    """Who changes how they prove who they are is signed out elsewhere (T9), and it is written down."""
+
+    def password(_: Flask, user: StaffUser, **__: Any) -> None:
+        staff.note_password(g.accounts, context, user, _this_session(context, user))
+
+    def factor(what: str) -> Callable[..., None]:
+        def note(_: Flask, user: Any, **__: Any) -> None:
+            real = g.accounts.get(StaffUser, user.id)
+            staff.note_factor(g.accounts, context, real, what, _this_session(context, real))
+
+        return note
+
+    password_changed.connect(password, app, weak=False)
+    tf_profile_changed.connect(factor("authenticator set up"), app, weak=False)
+    tf_disabled.connect(factor("authenticator taken away"), app, weak=False)
+    wan_registered.connect(factor("passkey added"), app, weak=False)
+    wan_deleted.connect(factor("passkey taken away"), app, weak=False)
+
+
+def _this_session(context: Context, user: StaffUser) -> int | None:
+    found = staff.check_session(g.accounts, context, session.get(_COOKIE, ""), user.id or 0)
+    return found.id if found else None
+
+
+def _ask_anew(context: Context) -> ResponseReturnValue | None:
+    """For pages of Flask-Security what ``needs(fresh=True)`` does for ours."""
+    person = signed_in()
+    if request.endpoint not in _FRESH or person is None:
+        return None
+    if not person.is_fresh and not gates.proves(person):
+        return gates.prove_first()
+    if request.endpoint == "security.mf_recovery_codes" and request.method == "POST":
+        user = g.accounts.get(StaffUser, person.id)
+        staff.note_factor(g.accounts, context, user, "recovery codes made", person.session_id)
+    return None
 
 
 def declare(pages: Blueprint, context: Context) -> None:
@@ -103,14 +177,50 @@ def _settings(context: Context) -> dict[str, Any]:
         "SECURITY_DATETIME_FACTORY": context.clock.now,
         "SECURITY_PASSWORD_SINGLE_HASH": {"argon2"},
         "SECURITY_PASSWORD_SALT": "unused: argon2 salts each password by itself",
-        "SECURITY_PASSWORD_LENGTH_MIN": _SHORTEST_PASSWORD,
         "SECURITY_PASSWORD_NORMALIZE_FORM": "NFKC",
         "SECURITY_RETURN_GENERIC_RESPONSES": True,
         "SECURITY_EMAIL_VALIDATOR_ARGS": {"check_deliverability": False, "test_environment": True},
         "SECURITY_TOTP_SECRETS": {"1": _derived(oldest, "second factors")},
         "SECURITY_TOTP_ISSUER": settings.brand.name,
-        "SECURITY_FRESHNESS": timedelta(minutes=15),
-        "SECURITY_FRESHNESS_GRACE_PERIOD": timedelta(0),
+        "SECURITY_WAN_RP_NAME": settings.brand.name,
+        # Freshness is judged by our own sessions, see _ask_anew.
+        "SECURITY_FRESHNESS": timedelta(-1),
+        "SECURITY_MSG_GENERIC_AUTHN_FAILED": (_NOT_TOGETHER, "error"),
+        "SECURITY_MSG_TWO_FACTOR_INVALID_TOKEN": (_WRONG_CODE, "error"),
+        "SECURITY_MSG_INVALID_RECOVERY_CODE": ("This is none of your unused codes.", "error"),
+        "SECURITY_MSG_RETYPE_PASSWORD_MISMATCH": ("The two are not the same.", "error"),
+        "SECURITY_CHANGEABLE": True,
+        "SECURITY_SEND_PASSWORD_CHANGE_EMAIL": False,
+        "SECURITY_POST_CHANGE_VIEW": "/admin/me",
+        **_factors([_derived(oldest, "recovery codes")]),
+    }
+
+
+_NOT_TOGETHER = "This address and this password do not belong together."
+_WRONG_CODE = (
+    "This code is wrong, was used already or is too old. Type the one that the app shows now."
+)
+
+
+def _factors(keys: list[str]) -> dict[str, Any]:
+    return {
+        "SECURITY_TWO_FACTOR": True,
+        "SECURITY_TWO_FACTOR_ENABLED_METHODS": ["authenticator"],
+        "SECURITY_TWO_FACTOR_RESCUE_EMAIL": False,
+        "SECURITY_TWO_FACTOR_ALWAYS_VALIDATE": True,
+        "SECURITY_TWO_FACTOR_AUTHENTICATOR_VALIDITY": 30,
+        "SECURITY_TWO_FACTOR_POST_SETUP_VIEW": "/admin/me",
+        "SECURITY_TWO_FACTOR_ERROR_VIEW": "/admin/login",
+        "SECURITY_MULTI_FACTOR_RECOVERY_CODES": True,
+        "SECURITY_MULTI_FACTOR_RECOVERY_CODES_N": 10,
+        "SECURITY_MULTI_FACTOR_RECOVERY_CODES_KEYS": [f"{key}=" for key in keys],
+        "SECURITY_WEBAUTHN": True,
+        "SECURITY_WAN_ALLOW_AS_FIRST_FACTOR": True,
+        "SECURITY_WAN_ALLOW_AS_MULTI_FACTOR": True,
+        # Whoever asks is not told whether an address has keys.
+        "SECURITY_WAN_ALLOW_USER_HINTS": False,
+        "SECURITY_WAN_POST_REGISTER_VIEW": "/admin/me",
+        "SECURITY_POST_VERIFY_VIEW": "/admin",
     }
 
 
@@ -130,6 +240,7 @@ def _begin(accounts: Session, context: Context, user: StaffUser) -> None:
         browser=request.user_agent.string,
     )
     accounts.commit()
+    after_this_request(lambda response: known.remember(response, user.email))
 
 
 def _end(accounts: Session, context: Context, user: StaffUser | None) -> None:
@@ -166,11 +277,19 @@ def _look_who(accounts: Session, context: Context) -> ResponseReturnValue | None
 
 
 def _prove(context: Context, person: Viewer, password: str) -> bool:
-    known = current_user.password if current_user.is_authenticated else None
-    if not known or not password or not verify_password(password, known):
+    """Judge the password of somebody who is signed in; it counts as signing in does."""
+    hashed = current_user.password if current_user.is_authenticated else None
+    if not hashed or not password:
         return False
-    accounts: Session = g.accounts
-    staff.prove(accounts, context, person.session_id)
-    accounts.commit()
-    current_app.logger.debug("proved")
-    return True
+    normal = unicodedata.normalize("NFKC", password)
+    right = credentials.counted(
+        context, "step", person.public_id, lambda: bool(verify_password(normal, hashed))
+    )
+    if isinstance(right, Try):
+        flash(credentials.too_many(right), "danger")
+        return False
+    if right:
+        accounts: Session = g.accounts
+        staff.prove(accounts, context, person.session_id)
+        accounts.commit()
+    return right

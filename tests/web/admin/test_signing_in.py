@@ -30,7 +30,7 @@ def test_a_wrong_password_says_nothing_about_the_account(desk: Desk, context: Co
     known = sign_in(client, make_staff(context, "viewer"), "not this one, surely")
     unknown = sign_in(client, "nobody@staff.example.com", "not this one, surely")
     assert known.status_code == unknown.status_code == 200
-    said = "identity or password/passcode invalid"
+    said = "do not belong together"
     assert said in known.text
     assert said in unknown.text
 

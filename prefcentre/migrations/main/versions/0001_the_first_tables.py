@@ -1268,6 +1268,7 @@ def upgrade() -> None:
         sa.Column("tf_primary_method", sa.String(length=64), nullable=True),
         sa.Column("tf_totp_secret", sa.String(), nullable=True),
         sa.Column("tf_phone_number", sa.String(), nullable=True),
+        sa.Column("tf_last_counter", BIG_ID, nullable=True),
         sa.Column("mf_recovery_codes", JSON, nullable=True),
         sa.Column("link_hash", sa.LargeBinary(length=32), nullable=True),
         sa.Column("link_until", sa.DateTime(timezone=True), nullable=True),
