@@ -12,6 +12,7 @@ from email.headerregistry import Address as Mailbox
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
+from string import Template
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -180,37 +181,96 @@ def _text(words: Words, settings: Settings) -> str:
     return "\n\n".join([*parts, "-- \n" + "\n".join(_footer(settings))]) + "\n"
 
 
+# One column of 600 px, drawn by a table because Outlook knows no other way. What a program without styles in the head shows is
+# the light design; the dark one is designed too, and not the light one inverted.
+_FRAME = Template(
+    """<!doctype html>
+<html lang="$language" dir="$direction"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark"><meta name="supported-color-schemes" content="light dark">
+<title>$subject</title>
+<style>
+:root { color-scheme: light dark; }
+@media (max-width: 599px) { .card { padding: 24px 20px 8px !important; } .page { padding: 16px 12px !important; }
+  .button { display: block !important; text-align: center !important; } }
+@media (prefers-color-scheme: dark) {
+  body, .page { background: #14171b !important; } .card { background: #1c2026 !important; border-color: #333a44 !important; }
+  .ink { color: #eceef1 !important; } .soft, .soft a { color: #abb3be !important; }
+  .listed { background: #14171b !important; border-color: #333a44 !important; }
+  .button { background: $dark !important; color: $on_dark !important; } }
+</style></head>
+<body style="margin:0;padding:0;background:#f4f5f7">
+<div style="display:none;max-height:0;overflow:hidden">$preheader</div>
+<table role="presentation" width="100%" cellpadding="0" cellspacing="0" border="0"><tr>
+<td class="page" align="center" style="padding:32px 16px;background:#f4f5f7;font-family:system-ui,-apple-system,'Segoe UI',Roboto,'Noto Sans',Arial,sans-serif;font-size:16px;line-height:1.55">
+<table role="presentation" width="600" cellpadding="0" cellspacing="0" border="0" style="width:100%;max-width:600px">
+<tr><td class="ink" style="padding:0 4px 16px;color:#16191d;font-weight:700;text-align:start">$brand</td></tr>
+<tr><td class="card ink" style="padding:32px 32px 16px;background:#ffffff;border:1px solid #dfe2e7;border-radius:12px;color:#16191d;text-align:start"><h1 style="margin:0 0 16px;font-size:24px;line-height:1.3">$subject</h1>$body</td></tr>
+<tr><td class="soft" style="padding:20px 4px 0;color:#545b65;font-size:14px;text-align:start">$small</td></tr>
+</table></td></tr></table></body></html>
+"""
+)
+_DARK_ENOUGH = 0.6
+
+
 def _page(words: Words, settings: Settings, language: str) -> str:
     def paragraph(text: str) -> str:
         return f'<p style="margin:0 0 16px">{html.escape(text)}</p>'
 
     body = [paragraph(text) for text in words.before]
     if words.listed:
-        lines = "".join(f"<li>{html.escape(line)}</li>" for line in words.listed)
-        body.append(f'<ul style="margin:0 0 16px;padding-inline-start:24px">{lines}</ul>')
-    if words.button:
-        label, address = words.button
-        body.append(
-            '<p style="margin:24px 0"><a style="display:inline-block;padding:12px 24px;border-radius:6px;'
-            f"background:{settings.brand.colour};color:{_on(settings.brand.colour)};text-decoration:none;"
-            f'font-weight:600" href="{html.escape(address)}">{html.escape(label)}</a></p>'
+        lines = "".join(
+            f'<div style="padding:2px 0;font-weight:600">{html.escape(line)}</div>'
+            for line in words.listed
         )
+        body.append(
+            '<div class="listed" style="margin:0 0 16px;padding:12px 16px;background:#f4f5f7;border:1px solid #dfe2e7;'
+            f'border-radius:8px">{lines}</div>'
+        )
+    if words.button:
+        body.append(_button(*words.button, settings.brand.colour))
     body += [paragraph(text) for text in words.after]
-    small = "<br>".join(_linked(line) for line in _footer(settings))
-    return (
-        f'<!doctype html><html lang="{language}" dir="{languages.direction(language)}"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark">'
-        f"<title>{html.escape(words.subject)}</title></head>"
-        '<body style="margin:0;padding:24px;font:16px/1.5 system-ui,-apple-system,Segoe UI,Roboto,sans-serif">'
-        f'<div style="max-width:560px;margin:0 auto"><p style="margin:0 0 24px;font-weight:700">'
-        f"{html.escape(settings.brand.name)}</p>{''.join(body)}"
-        f'<p style="margin:32px 0 0;font-size:14px">{small}</p></div></body></html>\n'
+    dark = _lighter(settings.brand.colour)
+    return _FRAME.substitute(
+        language=language,
+        direction=languages.direction(language),
+        subject=html.escape(words.subject),
+        preheader=html.escape(words.before[0]),
+        brand=html.escape(settings.brand.name),
+        body="".join(body),
+        small="<br>".join(
+            _linked(line, languages.catalogue(language).gettext(_("Privacy notice")))
+            for line in _footer(settings)
+        ),
+        dark=dark,
+        on_dark=_on(dark),
     )
 
 
-def _linked(line: str) -> str:
+def _button(label: str, address: str, colour: str) -> str:
+    # A link with padding, 48 px high; its address stands below, for whoever can't press it.
+    link = html.escape(address)
+    return (
+        f'<p style="margin:24px 0 12px"><a class="button" href="{link}" style="display:inline-block;padding:12px 28px;'
+        f"border-radius:8px;background:{colour};color:{_on(colour)};text-decoration:none;font-weight:600;"
+        f'line-height:24px">{html.escape(label)}</a></p>'
+        f'<p class="soft" style="margin:0 0 24px;color:#545b65;font-size:13px;line-height:1.4;word-break:break-all">'
+        f"{link}</p>"
+    )
+
+
+def _lighter(colour: str) -> str:
+    # The same colour, mixed with white until a dark page does not swallow it.
+    found = [int(colour[start : start + 2], 16) for start in (1, 3, 5)]
+    while sum(found) / 765 < _DARK_ENOUGH:
+        found = [part + (255 - part) // 8 + 1 for part in found]
+    return "#" + "".join(f"{min(part, 255):02x}" for part in found)
+
+
+def _linked(line: str, label: str) -> str:
     if urlsplit(line).scheme in {"http", "https"}:
-        return f'<a href="{html.escape(line)}">{html.escape(line)}</a>'
+        address = html.escape(line)
+        return f'<a href="{address}" style="color:#545b65">{html.escape(label)}</a>'
     return html.escape(line)
 
 

@@ -231,7 +231,8 @@ def sign_up(
         free = number is not None and _by_phone(session, context, number) is None
         known = _add(session, context, form, address, number if free else None)
         act(known, places, ConsentAction.REQUESTED)
-    _mail_question(session, context, known, form, places, [topics[key].name for key, _ in places])
+    names = [consents.topic_texts(topics[key], form.language).name for key, _ in places]
+    _mail_question(session, context, known, form, places, names)
 
 
 def is_proven(channel: Channel) -> bool:
