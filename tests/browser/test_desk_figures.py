@@ -14,7 +14,7 @@ from prefcentre.delivery.models import DeliveryState
 from prefcentre.reporting import service as reporting
 from prefcentre.testing.makers import Cast
 from tests.browser.desk import WIDTHS, DeskWindow
-from tests.delivery.conftest import prepare
+from tests.delivery.conftest import prepare, write_campaign
 from tests.reporting.conftest import put
 from tests.web.admin.campaigns import draft, finished, sent
 
@@ -66,7 +66,7 @@ def test_pages_about_figures_fit_every_screen(
     desk_as: DeskAs, context: Context, cast: Cast, width: int, *, dark: bool
 ) -> None:
     finished(context, cast)
-    draft(context, cast)
+    write_campaign(context.settings.campaigns_dir, "summer")
     with context.db.writing() as session:
         while reporting.count_changes(session):
             pass
