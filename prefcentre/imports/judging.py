@@ -107,6 +107,8 @@ class Judge:
             self.phone_country,
         )
         person.identity = identity
+        # Here, because the process that writes has the more to do.
+        person.sought = subscribers.sought_of(person)
         return Item(
             line.number,
             _BETWEEN_CELLS.join(line.cells),
@@ -164,6 +166,7 @@ def _pack_item(item: Item) -> Packed:
         _written(person.attributes),
         [(keyed.version, keyed.kind.value, keyed.key, keyed.domain_key) for keyed in person.keys],
         None if person.identity is None else tuple(person.identity),
+        person.sought,
         item.tracking,
         item.stopped,
         item.set_aside,
@@ -189,6 +192,7 @@ def _unpack_item(  # noqa: PLR0913, PLR0917 - as many as ``_pack_item`` has pack
     attributes: str | dict[str, Any],
     keys: Iterable[tuple[str, str, bytes, bytes | None]],
     identity: tuple[int, bytes] | None,
+    sought: tuple[str | None, ...] | None,
     tracking: bool | None,  # noqa: FBT001 - the answer in the file
     stopped: str | None,
     set_aside: Sequence[str],
@@ -202,6 +206,7 @@ def _unpack_item(  # noqa: PLR0913, PLR0917 - as many as ``_pack_item`` has pack
         Written(attributes) if isinstance(attributes, str) else attributes,
         [Keyed(version, _KINDS[kind], key, domain) for version, kind, key, domain in keys],
         None if identity is None else Identity(*identity),
+        sought,
     )
     return Item(
         number,

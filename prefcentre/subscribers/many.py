@@ -219,7 +219,8 @@ class _Batch:
             row["role_address"] = email.is_role
         row["phone"] = person.phone
         row["attributes"] = person.attributes
-        row |= rules.sought(row)
+        found = person.sought or rules.sought_of(person)
+        row["sought_email"], row["sought_name"], row["sought_last"] = found
         record = Record(row, is_new=True, keys=person.keys, identity=person.identity)
         self._new.append(record)
         for keyed in person.keys:

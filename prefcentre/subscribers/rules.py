@@ -70,7 +70,8 @@ class Written(Mapping[str, Any]):
 class Person:
     """Facts about one person that came from outside and have been checked; empty values are left out.
 
-    ``identity`` is what the person will be called by, in case they are new; without it one is drawn then.
+    ``identity`` is what the person will be called by, in case they are new; without it one is drawn then. ``sought`` is
+    what they will be found by, worked out where there was time for it.
     """
 
     email: Address | None = None
@@ -79,6 +80,7 @@ class Person:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     keys: list[Keyed] = field(default_factory=list)
     identity: Identity | None = None
+    sought: tuple[str | None, ...] | None = None
 
 
 def phone_number(text: str, country: str = "") -> str:
@@ -189,6 +191,13 @@ def sought(row: Mapping[str, Any]) -> dict[str, str | None]:
         # A name that is one word would be there twice.
         "sought_last": last if last and last != folded else None,
     }
+
+
+def sought_of(person: Person) -> tuple[str | None, ...]:
+    """What somebody new with these facts is found by, in the order of ``SOUGHT``."""
+    email = person.email.typed if person.email else None
+    names = {name: person.profile.get(name) for name in ("name", "first_name", "last_name")}
+    return tuple(sought({"email": email, **names}).values())
 
 
 SOUGHT = ("sought_email", "sought_name", "sought_last")
