@@ -36,6 +36,7 @@ from prefcentre.web.admin import (
     security,
     settings,
     signing_in,
+    staff,
     suppressions,
     topics,
 )
@@ -88,6 +89,7 @@ def blueprint(context: Context) -> Blueprint:
         signing_in,
         security,
         me,
+        staff,
         oidc,
         palette,
         settings,

@@ -160,8 +160,8 @@ def _judging(context: Context) -> type[PasswordUtil]:
         def validate(
             self,
             password: str,
-            is_register: bool,
-            **kwargs: Any,  # noqa: FBT001 - as the library calls it.
+            is_register: bool,  # noqa: FBT001 - as the library calls it.
+            **kwargs: Any,
         ) -> tuple[list[str] | None, str]:
             normal = self.normalize(password)
             user: StaffUser | None = kwargs.get("user")

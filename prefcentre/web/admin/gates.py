@@ -15,6 +15,9 @@ from prefcentre.web.admin.viewer import Viewer, signed_in
 
 __all__ = ["Right", "needs", "open_to_all", "prove_first", "proves", "safe_next"]
 
+has_passkey: Callable[[], bool] = lambda: False  # noqa: E731
+"""Whether the person who is signed in has one; ``web.admin.signing_in`` puts its own here."""
+
 View = TypeVar("View", bound=Callable[..., Any])
 PROOF = "_proof"
 """The field of a form that holds the password for what needs a fresh proof."""
@@ -93,6 +96,7 @@ def prove_first() -> Response:
         action=request.full_path.rstrip("?") if posted else url_for("admin.prove"),
         kept=kept if posted else [("next", _here())],
         field=PROOF,
+        has_passkey=has_passkey(),
         is_wrong=posted and PROOF in request.form,
     )
     return make_response(page, 403)

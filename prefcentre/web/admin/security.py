@@ -29,7 +29,7 @@ def declare(pages: Blueprint, context: Context) -> None:
 
     @pages.post("/welcome/<token>")
     @open_to_all
-    def enter(token: str) -> ResponseReturnValue:
+    def enter_by_link(token: str) -> ResponseReturnValue:
         with context.db.reading() as session:
             user = staff.by_link(session, context, token)
         said = {name: request.form.get(name, "").strip() for name in ("name", "email", "zone")}

@@ -97,6 +97,7 @@ def register(app: Flask, context: Context) -> None:
     user_authenticated.connect(begin, app, weak=False)
     user_logged_out.connect(end, app, weak=False)
     _write_down(app, context)
+    gates.has_passkey = lambda: bool(current_user.is_authenticated and current_user.webauthn)
     gates.prover = lambda person, password: _prove(context, person, password)
 
 
@@ -150,7 +151,12 @@ def declare(pages: Blueprint, context: Context) -> None:
             return redirect(onward, 303)
         kept = [("next", onward)]
         page = render_template(
-            "admin/prove.html", action=request.path, kept=kept, field=PROOF, is_wrong=True
+            "admin/prove.html",
+            action=request.path,
+            kept=kept,
+            field=PROOF,
+            is_wrong=True,
+            has_passkey=gates.has_passkey(),
         )
         return page, 403
 

@@ -84,6 +84,8 @@ def test_what_is_open_to_all_is_open_on_purpose(context: Context) -> None:
         "admin.oidc_back",
         "admin.welcome",
         "admin.enter_by_link",
+        "admin.forgot",
+        "admin.send_link",
     }, found
 
 
