@@ -1,5 +1,6 @@
 """prefcentre consents: what a person agreed to and when, and the proof that the record is whole."""
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -8,6 +9,7 @@ from prefcentre.cli.common import JsonOption, answer, err, opened
 from prefcentre.consent import service as consent
 from prefcentre.consent.service import Channel
 from prefcentre.errors import NotFound
+from prefcentre.imports import service as imports
 from prefcentre.subscribers import service as subscribers
 
 app = typer.Typer(help="What people agreed to, and the proof of it.", no_args_is_help=True)
@@ -47,6 +49,18 @@ def receipt(
         found = consent.receipts(session, context, person, topic=topic, channel=channel, full=True)
     lines = [line for one in found for line in _receipt(one["record"])]
     answer(as_json, {"receipts": found}, "\n".join(lines) or "There is no consent to tell of.")
+
+
+@app.command()
+def quarantined(*, as_json: JsonOption = False) -> None:
+    """Show whom imports brought without evidence of a consent, by import; nobody of them is written to."""
+    with opened() as context, context.db.reading() as session:
+        found = [asdict(one) for one in imports.quarantined(session)]
+    lines = [
+        f"import {one['run']}  {one['at']:%Y-%m-%d %H:%M} UTC  {one['people']:,} people  {one['file']}"
+        for one in found
+    ]
+    answer(as_json, {"imports": found}, "\n".join(lines) or "Nobody is here without evidence.")
 
 
 @app.command()

@@ -8,9 +8,16 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
+from prefcentre.consent.models import Consent
 from prefcentre.db import is_sqlite
 from prefcentre.preferences.models import Frequency, Preference, TrackingChoice
-from prefcentre.subscribers.models import ImportChange, ImportPart, ImportRun, ImportState
+from prefcentre.subscribers.models import (
+    ImportChange,
+    ImportPart,
+    ImportRun,
+    ImportState,
+    Subscriber,
+)
 
 _RUN: sa.Table = ImportRun.__table__  # type: ignore[attr-defined]
 _PREFERENCE: sa.Table = Preference.__table__  # type: ignore[attr-defined]
@@ -236,3 +243,21 @@ def settle_for_bulk(session: Session) -> None:
     """Let SQLite move its write-ahead log into the database in larger parts, which halves what an import writes."""
     if is_sqlite(session):
         session.connection().exec_driver_sql(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
+
+
+def runs_without_consent(session: Session) -> list[tuple[int, str, datetime, int]]:
+    """Of each run that added people: number, file, beginning, and how many of them have no consent at all now."""
+    no_consent = ~sa.exists().where(col(Consent.subscriber_id) == col(Subscriber.id))
+    people = sa.func.count(col(Subscriber.id))
+    statement = (
+        sa.select(_RUN.c.id, _RUN.c.file_name, _RUN.c.started_at, people)
+        .join(_PART, _PART.c.run_id == _RUN.c.id)
+        .join(
+            Subscriber,
+            col(Subscriber.id).between(_PART.c.first_subscriber, _PART.c.last_subscriber),
+        )
+        .where(no_consent)
+        .group_by(_RUN.c.id, _RUN.c.file_name, _RUN.c.started_at)
+        .order_by(_RUN.c.id)
+    )
+    return [(row[0], row[1], row[2], row[3]) for row in session.execute(statement)]

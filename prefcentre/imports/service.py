@@ -7,6 +7,7 @@ import zoneinfo
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +36,12 @@ __all__ = [
     "ImportOptions",
     "ImportResult",
     "Progress",
+    "Quarantined",
     "Tell",
     "Watch",
     "check_grant",
     "import_file",
+    "quarantined",
 ]
 
 # Small enough that a page or an opt-out, which waits for the same lock, waits some tens of milliseconds.
@@ -52,6 +55,24 @@ Watch = Callable[[Chunk, Sequence[Reject]], None]
 
 Tell = Callable[[Mapping[str, str | None]], None]
 """Called with what each column becomes, before anything is written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """People whom one import stored and for whom no evidence of a consent has come since."""
+
+    run: int
+    file: str
+    at: datetime
+    people: int
+
+
+def quarantined(session: Session) -> list[Quarantined]:
+    """Whom imports brought without evidence, by import; nobody of them is written to (R99).
+
+    The same file with its evidence takes them out, and so does their own sign-up or a consent that staff record.
+    """
+    return [Quarantined(*row) for row in queries.runs_without_consent(session)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

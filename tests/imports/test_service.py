@@ -140,6 +140,19 @@ def test_a_file_may_hold_numbers_as_its_country_writes_them(
         assert found.email == "eve@example.org"
 
 
+def test_who_came_without_evidence_is_counted_by_import_until_it_comes(
+    any_context: Context, any_cast: Cast, people: Path
+) -> None:
+    bring(any_context, people, "email\neve@example.org\nfay@example.org\n", STORE)
+    bring(any_context, people, "email\ngil@example.org\n")
+    with any_context.db.reading() as session:
+        (found,) = imports.quarantined(session)
+    assert (found.file, found.people, found.at) == ("people.csv", 2, any_context.clock.now())
+    bring(any_context, people, "email\neve@example.org\n")
+    with any_context.db.reading() as session:
+        assert [one.people for one in imports.quarantined(session)] == [1]
+
+
 def test_what_came_without_evidence_is_released_by_the_same_file_with_it(
     any_context: Context, any_cast: Cast, people: Path
 ) -> None:

@@ -66,7 +66,7 @@ def act(context: Context) -> ResponseReturnValue:
         "public/subscribe_done.html",
         by_mail=bool(form.email.strip()),
         by_phone=bool(channels & {Channel.PHONE, Channel.SMS}),
-        by_post=Channel.POST in channels,
+        has_inbox=context.settings.demo,
     )
 
 
