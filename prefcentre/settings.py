@@ -214,12 +214,8 @@ class Settings(BaseSettings):
         description="The sign-in service of your company (OpenID Connect), such as https://login.example.com/realms/staff.",
     )
     oidc_client_id: str = Field("", description="What that service calls this installation.")
-    oidc_client_secret: SecretStr | None = Field(
-        None, description="The secret that goes with `oidc_client_id`."
-    )
-    oidc_name: str = Field(
-        "your company account", description="How the sign-in page calls that service."
-    )
+    oidc_client_secret: SecretStr | None = Field(None, description="The secret that goes with it.")
+    oidc_name: str = Field("your company account", description="How the sign-in page calls it.")
     demo: bool = Field(False, description="Set by “prefcentre demo”: shows the local inbox.")
     demo_inbox: Path | None = Field(
         None, description="Set by “prefcentre demo”: where the local inbox keeps its mails."
@@ -310,9 +306,7 @@ class Settings(BaseSettings):
     def _refuse_half_a_sign_in_service(self) -> "Settings":
         given = (bool(self.oidc_issuer), bool(self.oidc_client_id), bool(self.oidc_client_secret))
         if any(given) and not all(given):
-            raise ValueError(
-                "oidc_issuer, oidc_client_id and oidc_client_secret belong together; set all three or none"
-            )
+            raise ValueError("oidc_issuer, oidc_client_id and oidc_client_secret belong together")
         return self
 
     @model_validator(mode="after")
