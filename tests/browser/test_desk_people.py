@@ -95,6 +95,7 @@ def test_lists_of_suppressions_and_topics(desk_as: DeskAs, cast: Cast, width: in
     desk = desk_as("admin", width=width)
     page = desk.open("/admin/suppressions?check=dan@example.org")
     expect(page.get_by_text("is suppressed:")).to_be_visible()
+    expect(page.get_by_role("columnheader", name="Entries")).to_be_visible()
     desk.look(f"desk-suppressions-{width}")
     desk.open("/admin/topics")
     desk.look(f"desk-topics-{width}")

@@ -37,6 +37,7 @@ def declare(pages: Blueprint, context: Context) -> None:
     pages.url_value_preprocessor(_let_lists_in)
     base = "/suppressions"
     add(pages, context, "GET", base, suppression_list, Right.LOOK)
+    add(pages, context, "GET", f"{base}/counts", suppression_counts, Right.LOOK)
     add(pages, context, "POST", f"{base}/add", suppression_add, Right.SEND)
     add(pages, context, "POST", f"{base}/import", suppression_import, Right.SEND)
     add(
@@ -88,7 +89,6 @@ def _page(
             "admin/people/suppressions.html",
             page=page,
             who=actors.names(session),
-            counts=suppression.counts(session, context),
             reasons=suppression.REASONS,
             channels=[channel.value for channel in Channel],
             topics=consent.topics(session),
@@ -104,6 +104,13 @@ def _page(
             result=result,
             most=LARGEST_LIST // 2**20,
         )
+
+
+def suppression_counts(context: Context) -> ResponseReturnValue:
+    """How many entries there are by reason and place; apart from the page, which need not wait for a million to be counted."""
+    with context.db.reading() as session:
+        counts = suppression.counts(session, context)
+    return render_template("admin/people/suppression_counts.html", counts=counts)
 
 
 def suppression_add(context: Context) -> ResponseReturnValue:

@@ -332,6 +332,7 @@ def test_suppressions_are_listed_checked_added_and_lifted(
 ) -> None:
     admin = desk("admin")
     assert "hard bounce" in words(admin.get("/admin/suppressions"))
+    assert "hard bounce all 1" in words(admin.get("/admin/suppressions/counts"))
     assert "is suppressed" in words(admin.get("/admin/suppressions?check=dan@example.org"))
     assert "is not suppressed" in words(admin.get("/admin/suppressions?check=ada@example.org"))
     assert "whole address" in words(admin.get("/admin/suppressions?check=ada"))
