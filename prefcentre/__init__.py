@@ -14,6 +14,7 @@ The map, from the ground up (each line may import only the lines above it):
     consent                     what they agreed to, when and to which words: append-only
     suppression                 whom we must not write to, and why
     preferences                 what a person chooses on their page
+    media                       pictures for mails, drawn anew
     throttles                   how much may go where, and when: limits that all processes share
     campaigns                   what is sent, and when: files, states, schedule
     tracking                    opens and clicks of those who agreed
@@ -21,6 +22,7 @@ The map, from the ground up (each line may import only the lines above it):
     delivery                    one row for each campaign and subscriber; the gate; the sender
     reporting                   figures for people who look back, and what needs a person
     monitoring                  numbers for a monitoring system
+    checks                      what is looked at before a campaign goes
     web, jobs                   the pages; the clockwork
     app, supervisor, demo, cli  what puts it together and starts it
 """

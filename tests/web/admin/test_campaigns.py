@@ -411,13 +411,13 @@ def test_a_large_picture_finds_room_and_a_large_form_does_not(
     author: FlaskClient, autumn: FlaskClient
 ) -> None:
     # Written out by hand, because the client of the tests would leave a file of its own open.
-    parts = (
-        f'--x\r\nContent-Disposition: form-data; name="csrf_token"\r\n\r\n{csrf_token(author)}\r\n'
-        '--x\r\nContent-Disposition: form-data; name="file"; filename="x.png"\r\n\r\n',
-        "x" * (5 * 1024 * 1024),
-        "\r\n--x--\r\n",
-    )
-    sent = {"data": "".join(parts).encode(), "content_type": "multipart/form-data; boundary=x"}
+    head = "Content-Disposition: form-data; name="
+    parts = [
+        f'{head}"csrf_token"\r\n\r\n{csrf_token(author)}',
+        f'{head}"file"; filename="x.png"\r\n\r\n{"x" * (5 * 1024 * 1024)}',
+    ]
+    body = "".join(f"--x\r\n{part}\r\n" for part in parts) + "--x--\r\n"
+    sent = {"data": body.encode(), "content_type": "multipart/form-data; boundary=x"}
     assert author.post("/admin/media", **sent).status_code == 400
     assert save(autumn, revision="2", body="x" * (5 * 1024 * 1024)).status_code == 413
 
