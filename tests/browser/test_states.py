@@ -229,8 +229,8 @@ MAIL = Compiled(
     html=(
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Spring is here</title></head>'
         '<body><main><h1>Spring is here</h1><p>Hello {{ subscriber.first_name|default("friend") }},</p>'
-        "<p>three things are new.</p></main>"
-        '<p><a href="{{ links.unsubscribe }}">Unsubscribe</a></p></body></html>'
+        "<p>three things are new.</p>"
+        '<p><a href="{{ links.unsubscribe }}">Unsubscribe</a></p></main></body></html>'
     ),
     text="Spring is here",
     sender_name="Acme",
@@ -250,8 +250,13 @@ def mail_in_browser(stage: Stage) -> None:
                 campaign_id=7, version=1, sha256="0" * 64, compiled=content, created_at=now
             )
         )
-    stage.open(TokenKind.VIEW)
-    expect(stage.page.get_by_text("Hello friend")).to_be_visible()
+    page = stage.page
+    # Its policy lets nothing run in it, axe included; so its words are looked at on a page without one.
+    answer = page.request.get(stage.link(TokenKind.VIEW))
+    assert "sandbox" in answer.headers["content-security-policy"]
+    page.goto(f"{stage.site}/my-data")
+    page.set_content(answer.text())
+    expect(page.get_by_text("Hello friend")).to_be_visible()
 
 
 def confirmation(stage: Stage) -> str:
