@@ -6,9 +6,10 @@ from typing import Any
 
 import sqlalchemy as sa
 from flask_security import UserMixin, WebAuthnMixin
+from sqlalchemy.ext.mutable import MutableList
 from sqlmodel import Field, Relationship, SQLModel
 
-from prefcentre.db import BigId, enum_type, json_type
+from prefcentre.db import BigId, enum_type, json_list_type
 
 
 class Role(StrEnum):
@@ -43,7 +44,10 @@ class StaffUser(SQLModel, UserMixin, table=True):
     tf_phone_number: str | None = None
     # The last code that was used, so that each works once.
     tf_last_counter: int | None = Field(default=None, sa_type=BigId)
-    mf_recovery_codes: list[str] | None = Field(default=None, sa_type=json_type())
+    # A code that was used is struck out in place.
+    mf_recovery_codes: list[str] | None = Field(
+        default=None, sa_type=MutableList.as_mutable(json_list_type())
+    )
     # What a one-time link that is out holds: its hash, what it is for, and until when it works.
     link_hash: bytes | None = Field(default=None, sa_type=sa.LargeBinary(32), unique=True)
     link_until: datetime | None = None
@@ -72,7 +76,7 @@ class StaffPasskey(SQLModel, WebAuthnMixin, table=True):
     credential_id: bytes = Field(sa_type=sa.LargeBinary(1024), unique=True)
     public_key: bytes = Field(sa_type=sa.LargeBinary)
     sign_count: int = 0
-    transports: list[str] | None = Field(default=None, sa_type=json_type())
+    transports: list[str] | None = Field(default=None, sa_type=json_list_type())
     backup_state: bool = False
     device_type: str = Field(default="", max_length=64)
     extensions: str | None = None
