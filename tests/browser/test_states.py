@@ -228,9 +228,9 @@ MAIL = Compiled(
     subject="Spring is here",
     html=(
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Spring is here</title></head>'
-        '<body><main><h1>Spring is here</h1><p>Hello {{ subscriber.first_name|default("friend") }},</p>'
+        '<body style="background:#fff;color:#222"><main><h1>Spring is here</h1><p>Hello {{ subscriber.first_name|default("friend") }},</p>'
         "<p>three things are new.</p>"
-        '<p><a href="{{ links.unsubscribe }}">Unsubscribe</a></p></main></body></html>'
+        '<p><a style="color:#1a5fb4" href="{{ links.unsubscribe }}">Unsubscribe</a></p></main></body></html>'
     ),
     text="Spring is here",
     sender_name="Acme",
