@@ -4,6 +4,7 @@ A save is always kept, whether or not it makes a mail yet; what stands in the wa
 """
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -33,6 +34,7 @@ from prefcentre.web.admin.previewing import Trouble
 from prefcentre.web.admin.viewer import viewer
 
 _TEXT_FIELDS = ("name", "topic", "template", "subject", "preheader", "sender", "reply_to")
+_SITTING = timedelta(minutes=15)
 _VIEWS = ("desk", "phone", "text")
 
 
@@ -60,9 +62,10 @@ def campaign_save(context: Context, slug: str) -> ResponseReturnValue:
     try:
         typed = _typed(context, slug)
         with context.db.writing() as session:
-            before = campaigns.find_draft(session, slug)
+            before = _last_written(session, slug)
             draft = campaigns.save(session, context, slug, typed, _revision(), viewer().name)
-            if not by_script or before is None:
+            # A sitting is written down once, and not each of the many saves that a script makes in it.
+            if not by_script or _is_new_sitting(before, (draft.updated_by, draft.updated_at)):
                 _note(session, context, AuditAction.CAMPAIGN_WRITTEN, slug)
             revision, saved_at = draft.revision, draft.updated_at
     except (Refused, InvalidInput) as error:
@@ -243,6 +246,15 @@ def _named_reader(session: Session) -> Subscriber | None:
 
 def _reader() -> int | None:
     return request.values.get("person", type=int)
+
+
+def _last_written(session: Session, slug: str) -> tuple[str, datetime] | None:
+    draft = campaigns.find_draft(session, slug)
+    return (draft.updated_by, draft.updated_at) if draft else None
+
+
+def _is_new_sitting(before: tuple[str, datetime] | None, now: tuple[str, datetime]) -> bool:
+    return before is None or before[0] != now[0] or now[1] - before[1] > _SITTING
 
 
 def _revision() -> int:

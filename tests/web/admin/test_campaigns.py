@@ -13,7 +13,7 @@ from prefcentre.audit import service as audit
 from prefcentre.campaigns import service as campaigns
 from prefcentre.campaigns.models import CampaignState
 from prefcentre.context import Context
-from prefcentre.testing import RecordingSmtpServer
+from prefcentre.testing import FrozenClock, RecordingSmtpServer
 from prefcentre.testing.makers import Cast, make_person
 from prefcentre.web.admin import checks
 from tests.web.admin.conftest import Desk, csrf_token, post
@@ -183,6 +183,24 @@ def test_two_editors_lose_nothing(autumn: FlaskClient) -> None:
     assert by_form.status_code == 409
     assert "Mira&#39;s &lt;b&gt;" in by_form.text
     assert "Tom&#39;s" in autumn.get("/admin/campaigns/autumn").text
+
+
+def test_who_wrote_is_noted_once_a_sitting(
+    desk: Desk, autumn: FlaskClient, context: Context, clock: FrozenClock
+) -> None:
+    def noted() -> int:
+        with context.db.reading() as session:
+            return sum(act.action == "campaign_written" for act in audit.newest(session))
+
+    before = noted()
+    save(autumn, revision="2", body="One")
+    save(autumn, revision="3", body="Two")
+    assert noted() == before
+    save(desk("sender"), revision="4", body="Three")
+    assert noted() == before + 1
+    clock.advance(minutes=20)
+    save(desk("sender"), revision="5", body="Four")
+    assert noted() == before + 2
 
 
 def test_a_form_without_scripts_saves_and_comes_back(autumn: FlaskClient) -> None:
