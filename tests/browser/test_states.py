@@ -255,6 +255,7 @@ def mail_in_browser(stage: Stage) -> None:
     answer = page.request.get(stage.link(TokenKind.VIEW))
     assert "sandbox" in answer.headers["content-security-policy"]
     page.goto(f"{stage.site}/my-data")
+    page.goto("about:blank")
     page.set_content(answer.text())
     expect(page.get_by_text("Hello friend")).to_be_visible()
 
