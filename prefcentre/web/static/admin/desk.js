@@ -39,6 +39,12 @@
   document.addEventListener("htmx:afterSettle", reach);
   reach();
 
+  // Whoever begins here lives where their browser's clock is; the choice stays theirs.
+  document.querySelectorAll("[data-suggest-zone]").forEach((select) => {
+    const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
+    if ([...select.options].some((option) => option.value === own)) select.value = own;
+  });
+
   // --- Ctrl-K: people, campaigns and pages -------------------------------------------------------------------------
 
   const palette = document.getElementById("palette");
