@@ -176,7 +176,10 @@ def _passkeys(context: Context) -> type[WebauthnUtil]:
     class Passkeys(WebauthnUtil):
         def origin(self) -> str:
             whole = urlsplit(context.settings.public_url)
-            return f"{whole.scheme}://{whole.netloc}"
+            if request.host == whole.netloc:
+                # A proxy in front may not have said that people come by https.
+                return f"{whole.scheme}://{whole.netloc}"
+            return str(request.host_url.rstrip("/"))
 
         def authenticator_selection(self, user: Any, usage: str) -> AuthenticatorSelectionCriteria:
             # Alone it has to be found without a name, and to know its owner by a finger or a PIN.
