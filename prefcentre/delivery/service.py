@@ -7,7 +7,7 @@ from sqlmodel import Session
 
 from prefcentre import failpoints
 from prefcentre.context import Context
-from prefcentre.delivery import coming_queries, queries
+from prefcentre.delivery import coming_queries, filling, ledger, queries
 from prefcentre.delivery.audience import Part, Plan, judge_part, plan, write_part
 from prefcentre.delivery.coming import NextMail, next_mail
 from prefcentre.delivery.explaining import Against, Verdict, of_outcome
@@ -33,6 +33,7 @@ from prefcentre.delivery.posting import post_waiting
 from prefcentre.delivery.presence import drop_lease, holds_lease, take_lease
 from prefcentre.delivery.progress import Obstacle, Progress, progress
 from prefcentre.delivery.proving import Proof, send_proof
+from prefcentre.delivery.replies import ReplyKind
 from prefcentre.delivery.report import finish_if_done, is_over, report, status, unsubscribes
 from prefcentre.delivery.rules import Send, Skip, decide
 from prefcentre.delivery.sampling import as_recipient, audience_people
@@ -67,6 +68,7 @@ __all__ = [
     "Question",
     "RecipientRow",
     "Refusal",
+    "ReplyKind",
     "Send",
     "Skip",
     "Trial",
@@ -83,11 +85,13 @@ __all__ = [
     "decide",
     "deliveries_of",
     "drop_lease",
+    "filling",
     "find",
     "finish_if_done",
     "holds_lease",
     "is_over",
     "judge_part",
+    "ledger",
     "left_out",
     "live_workers",
     "next_mail",

@@ -10,10 +10,8 @@ from datetime import datetime, timedelta
 
 from prefcentre.campaigns import service as campaigns
 from prefcentre.context import Context
-from prefcentre.delivery import filling, ledger
 from prefcentre.delivery import service as delivery
-from prefcentre.delivery.ledger import Claimed, Result, Verdict
-from prefcentre.delivery.models import DeliveryState
+from prefcentre.delivery.service import DeliveryState, filling, ledger
 from prefcentre.messages.service import Recipient
 from prefcentre.preferences import service as preferences
 from prefcentre.preferences.service import Method, Visit
@@ -95,7 +93,7 @@ def _begin(then: Context, slug: str) -> int:
 
 def _groups(
     then: Context, clock: SetBack, worker: int, campaign_id: int
-) -> Iterator[Sequence[Claimed]]:
+) -> Iterator[Sequence[ledger.Claimed]]:
     """Everybody who may pass, some at a time; after the last, those who were put off."""
     has_waited = False
     while True:
@@ -112,11 +110,19 @@ def _groups(
         with then.db.writing() as session:
             passage = ledger.pass_gate(session, then, worker, claimed, refused)
         clock.move(_STEP)
-        yield [one for one in claimed if passage.verdicts[one.campaign_id, one.id] is Verdict.OPEN]
+        yield [
+            one
+            for one in claimed
+            if passage.verdicts[one.campaign_id, one.id] is ledger.Verdict.OPEN
+        ]
 
 
 def _hand_over(
-    then: Context, clock: SetBack, dice: random.Random, worker: int, claimed: Sequence[Claimed]
+    then: Context,
+    clock: SetBack,
+    dice: random.Random,
+    worker: int,
+    claimed: Sequence[ledger.Claimed],
 ) -> list[tuple[int, Recipient]]:
     results = [_result(dice, one) for one in claimed]
     clock.move(_STEP)
@@ -129,7 +135,7 @@ def _hand_over(
     ]
 
 
-def _result(dice: random.Random, one: Claimed) -> Result:
+def _result(dice: random.Random, one: ledger.Claimed) -> ledger.Result:
     """What the mail server of one recipient said."""
     state, code, text, wait = DeliveryState.ACCEPTED, 250, "2.0.0 Ok: queued", None
     fate = dice.random()
@@ -144,9 +150,9 @@ def _result(dice: random.Random, one: Claimed) -> Result:
 
 
 def _told(
-    one: Claimed, state: DeliveryState, code: int | None, text: str, wait: timedelta | None
-) -> Result:
-    return Result(
+    one: ledger.Claimed, state: DeliveryState, code: int | None, text: str, wait: timedelta | None
+) -> ledger.Result:
+    return ledger.Result(
         one.campaign_id,
         one.id,
         one.key,

@@ -15,7 +15,7 @@ from prefcentre.campaigns import service as campaigns
 from prefcentre.campaigns.service import Campaign
 from prefcentre.context import Context
 from prefcentre.delivery import service as delivery
-from prefcentre.delivery.models import DeliveryState
+from prefcentre.delivery.service import DeliveryState
 from prefcentre.reporting import queries, rules
 from prefcentre.reporting.rules import Spread
 from prefcentre.tracking import service as tracking

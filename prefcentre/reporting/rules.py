@@ -6,8 +6,6 @@ from datetime import date, datetime, timedelta
 from itertools import accumulate
 from typing import Any
 
-from prefcentre.campaigns.models import CampaignState
-
 SMALL = 20_000
 """Campaigns up to this size are counted while somebody waits; it takes a tenth of a second."""
 
@@ -94,7 +92,7 @@ def _rounded_down(at: datetime, step: timedelta) -> datetime:
 
 
 def is_stale(
-    state: CampaignState,
+    state: str,
     finished_at: datetime | None,
     made_at: datetime | None,
     took_ms: int,
@@ -104,7 +102,7 @@ def is_stale(
     if made_at is None:
         return True
     age, rest = (now - made_at).total_seconds(), took_ms / 1000 * _REST
-    if finished_at is None or state is CampaignState.SENDING:
+    if finished_at is None or state == "sending":
         return age >= max(_LIVE_SECONDS, rest)
     if now - finished_at < _WARM_FOR:
         return age >= max(_WARM_SECONDS, rest)

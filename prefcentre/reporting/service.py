@@ -31,7 +31,7 @@ from prefcentre.reporting.growth import Growth, Trend, count_changes, trend
 from prefcentre.reporting.live import AccountNow, Live, live
 from prefcentre.reporting.rules import Look, Spread, share
 from prefcentre.tracking import service as tracking
-from prefcentre.tracking.models import TrackingKind
+from prefcentre.tracking.service import TrackingKind
 
 __all__ = [
     "AccountNow",

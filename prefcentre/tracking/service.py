@@ -16,6 +16,22 @@ from prefcentre.tracking import queries, rules
 from prefcentre.tracking.links import TrackingLinks
 from prefcentre.tracking.models import HitClass, TrackingKind
 
+__all__ = [
+    "HEADERS",
+    "Hit",
+    "HitClass",
+    "Recorder",
+    "Tally",
+    "TrackingKind",
+    "counts",
+    "is_hit",
+    "recipients_who",
+    "record_hit",
+    "record_hits",
+    "tally",
+    "token_reader",
+]
+
 HEADERS = rules.PURPOSE_HEADERS
 """The headers that ``Hit.headers`` needs."""
 

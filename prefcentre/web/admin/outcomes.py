@@ -6,8 +6,7 @@ from typing import Any
 
 from flask import url_for
 
-from prefcentre.delivery.models import DeliveryState
-from prefcentre.delivery.replies import ReplyKind
+from prefcentre.delivery.service import DeliveryState, ReplyKind
 from prefcentre.reasons import Reason
 from prefcentre.reporting.service import share
 

@@ -15,13 +15,12 @@ from prefcentre.campaigns import service as campaigns
 from prefcentre.campaigns.service import CampaignState
 from prefcentre.context import Context
 from prefcentre.delivery import service as delivery
-from prefcentre.delivery.models import DeliveryState
-from prefcentre.delivery.service import Page, Which
+from prefcentre.delivery.service import DeliveryState, Page, Which
 from prefcentre.errors import NotFound, PrefcentreError
 from prefcentre.reasons import Reason
 from prefcentre.reporting import service as reporting
 from prefcentre.reporting.service import Figures, Look, share
-from prefcentre.tracking.models import TrackingKind
+from prefcentre.tracking.service import TrackingKind
 from prefcentre.web.admin import outcomes
 from prefcentre.web.admin.campaign_frame import frame
 from prefcentre.web.admin.gates import Right
