@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from prefcentre.testing import FrozenClock
 from tests.browser.desk import DeskWindow
 from tests.web.admin.conftest import PASSWORD
 
@@ -70,10 +71,21 @@ def test_a_passkey_is_asked_for_after_the_password(desk_as: DeskAs) -> None:
     desk.page.get_by_label("Email address").fill("author@staff.example.com")
     desk.page.get_by_label("Password").fill(PASSWORD)
     desk.page.get_by_role("button", name="Sign in", exact=True).click()
-    desk.page.wait_for_url("**/wan-signin*")
+    expect(desk.page.get_by_role("heading", name="Sign in with a passkey")).to_be_visible()
     desk.page.get_by_role("button", name="Use my passkey").click()
     desk.page.wait_for_url("**/admin")
     assert not desk.said
+
+
+def test_a_passkey_proves_again_who_one_is(desk_as: DeskAs, clock: FrozenClock) -> None:
+    desk = by_name(desk_as("author"))
+    add_key(desk, "Asked for after my password")
+    clock.advance(minutes=20)
+    page = desk.open("/admin/mf-recovery-codes")
+    page.get_by_role("link", name="Use a passkey instead").click()
+    page.get_by_role("button", name="Use my passkey").click()
+    page.wait_for_url("**/mf-recovery-codes")
+    expect(page.get_by_role("button", name="Make ten codes")).to_be_visible()
 
 
 def test_a_passkey_can_be_taken_away(desk_as: DeskAs) -> None:

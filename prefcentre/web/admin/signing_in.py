@@ -12,6 +12,7 @@ from typing import Any
 from flask import (
     Blueprint,
     Flask,
+    abort,
     after_this_request,
     flash,
     g,
@@ -128,6 +129,9 @@ def _this_session(context: Context, user: StaffUser) -> int | None:
 
 def _ask_anew(context: Context) -> ResponseReturnValue | None:
     """For pages of Flask-Security what ``needs(fresh=True)`` does for ours."""
+    if request.endpoint == "security.verify":
+        # Tries would not count there; /admin/prove is the page for it.
+        abort(404)
     person = signed_in()
     if request.endpoint not in _FRESH or person is None:
         return None
@@ -189,8 +193,8 @@ def _settings(context: Context) -> dict[str, Any]:
         "SECURITY_TOTP_SECRETS": {"1": _derived(oldest, "second factors")},
         "SECURITY_TOTP_ISSUER": settings.brand.name,
         "SECURITY_WAN_RP_NAME": settings.brand.name,
-        # Freshness is judged by our own sessions, see _ask_anew.
-        "SECURITY_FRESHNESS": timedelta(-1),
+        # Freshness is judged by our own sessions, see _ask_anew; the library only has to think that it matters.
+        "SECURITY_FRESHNESS": timedelta(days=1),
         "SECURITY_MSG_GENERIC_AUTHN_FAILED": (_NOT_TOGETHER, "error"),
         "SECURITY_MSG_TWO_FACTOR_INVALID_TOKEN": (_WRONG_CODE, "error"),
         "SECURITY_MSG_INVALID_RECOVERY_CODE": ("This is none of your unused codes.", "error"),

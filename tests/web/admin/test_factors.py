@@ -278,6 +278,10 @@ def test_a_new_factor_signs_out_everywhere_else(desk: Desk) -> None:
     assert there.get("/admin/me").status_code == 303
 
 
+def test_there_is_no_second_page_where_tries_do_not_count(desk: Desk) -> None:
+    assert post(desk("author"), "/admin/verify", {"password": PASSWORD}).status_code == 404
+
+
 @pytest.mark.parametrize(
     "path", ["/admin/wan-register", "/admin/tf-setup", "/admin/mf-recovery-codes", "/admin/change"]
 )
