@@ -16,7 +16,7 @@ from prefcentre.delivery import service as delivery
 from prefcentre.delivery.service import Page, Person, RecipientRow, Which
 from prefcentre.messages import service as messages
 from prefcentre.messages.service import Compiled
-from prefcentre.reporting import heatmap, queries, rules
+from prefcentre.reporting import queries, rules
 from prefcentre.reporting.attention import (
     Concern,
     FirstSteps,
@@ -51,8 +51,8 @@ __all__ = [
     "count_changes",
     "figures",
     "first_steps",
-    "heat_map",
     "live",
+    "mail_with_links",
     "matters",
     "readers",
     "refresh",
@@ -150,8 +150,10 @@ def unsubscribed(
     return Page(found, rows[limit - 1].seq if len(rows) > limit else None)
 
 
-def heat_map(session: Session, context: Context, slug: str) -> str:
-    """The mail as a page with the share of readers who followed each link; nobody's name in it, no link to follow.
+def mail_with_links(
+    session: Session, context: Context, slug: str
+) -> tuple[str, tuple[Link, ...], int]:
+    """The mail as a page with nobody's name in it, its links with how many followed them, and how many it reached.
 
     It is what an author wrote, so it may only be shown in a sandbox (T5). Raises NotFound for a campaign that has no
     content yet, and ContentError when it can't be shown without a person.
@@ -162,7 +164,7 @@ def heat_map(session: Session, context: Context, slug: str) -> str:
     compiled = Compiled.from_json(content.compiled)
     page = messages.render_page(context, compiled, slug=slug, topic_name=topic.name)
     found = of_campaign(session, context, campaign)
-    return heatmap.mark(page, found.links, found.accepted)
+    return page, tuple(found.links), found.accepted
 
 
 def write_summary(session: Session, context: Context, slug: str, target: TextIO) -> None:

@@ -21,6 +21,7 @@ from prefcentre.testing import FrozenClock
 from prefcentre.testing.makers import Cast
 from prefcentre.tokens import LinkToken, TokenKind
 from prefcentre.tracking.models import TrackingKind
+from prefcentre.web.admin import heatmap
 from tests.delivery.conftest import start
 from tests.reporting.conftest import MACHINE, add_people, hit, put
 
@@ -168,7 +169,7 @@ def test_the_heat_map_says_how_many_followed_each_link(
     any_context: Context, spring: Campaign
 ) -> None:
     with any_context.db.reading() as session:
-        page = reporting.heat_map(session, any_context, "spring")
+        page = heatmap.mark(*reporting.mail_with_links(session, any_context, "spring"))
     assert page.count("66.7% · 2") == 2
     assert page.count("0.0% · 0") == 1
     assert "href" not in page

@@ -21,7 +21,7 @@ from prefcentre.reasons import Reason
 from prefcentre.reporting import service as reporting
 from prefcentre.reporting.service import Figures, Look, share
 from prefcentre.tracking.service import TrackingKind
-from prefcentre.web.admin import outcomes
+from prefcentre.web.admin import heatmap, outcomes
 from prefcentre.web.admin.campaign_frame import frame
 from prefcentre.web.admin.gates import Right
 from prefcentre.web.admin.outcomes import OUTCOMES, people_path
@@ -254,7 +254,8 @@ def campaign_heat(context: Context, slug: str) -> ResponseReturnValue:
     """The mail with the share of each link, for the frame on the report."""
     try:
         with context.db.reading() as session:
-            page = reporting.heat_map(session, context, slug)
+            mail = reporting.mail_with_links(session, context, slug)
+        page = heatmap.mark(*mail)
     except PrefcentreError as error:
         page = render_template("admin/report/no_heat.html", words=str(error))
     answer = make_response(page)

@@ -1,6 +1,6 @@
 """A mail with the share of readers who followed each link written beside it.
 
-Part of the reporting service; ``service`` offers it to other packages. Apart from ``rules``, because it takes markup apart.
+Apart from the report's figures, because it takes markup apart, which a sender that counts them has no need for.
 """
 
 from collections.abc import Iterable, Mapping
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from lxml import html
 from lxml.html import HtmlElement
 
-from prefcentre.reporting.figures import Link
+from prefcentre.reporting.service import Link
 
 _STYLE = (
     "display:inline-block;margin:0 4px;padding:1px 6px;border-radius:9px;font:bold 12px/16px sans-serif;"
