@@ -98,7 +98,7 @@ def delivery_to(session: Session, campaign_id: int, subscriber_id: int) -> Deliv
 
 def sent_to(session: Session, subscriber_id: int, limit: int) -> list[sa.Row[Any]]:
     """What was meant for one person, the newest campaign first, with all that the ledger says of it."""
-    statement = (
+    statement: Any = (
         sa.select(
             col(Campaign.slug),
             col(Campaign.name),

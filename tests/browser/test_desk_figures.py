@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Dialog, expect
 
 from prefcentre.campaigns import service as campaigns
 from prefcentre.campaigns.models import CampaignState
@@ -103,7 +103,12 @@ def test_hostile_replies_and_links_do_nothing(
     sent(context, cast)
     desk = desk_as("sender")
     hurt: list[str] = []
-    desk.page.on("dialog", lambda dialog: (hurt.append(dialog.message), dialog.dismiss()))
+
+    def note(dialog: Dialog) -> None:
+        hurt.append(dialog.message)
+        dialog.dismiss()
+
+    desk.page.on("dialog", note)
     for path in ("report", "people", "people?outcome=failed", "resolve", "schedule"):
         desk.open(f"{SPRING}/{path}")
         desk.page.wait_for_load_state("networkidle" if path != "report" else "load")

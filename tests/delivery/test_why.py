@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
+from sqlmodel import col
 
 from prefcentre.campaigns.models import Campaign, CampaignState
 from prefcentre.context import Context
@@ -40,7 +41,7 @@ def _why(context: Context, person: Subscriber) -> Why:
 def _delivery(context: Context, campaign_id: int, person: Subscriber, **columns: Any) -> None:
     with context.db.writing() as session:
         key = session.execute(
-            sa.select(SubscriberKey.key).where(SubscriberKey.subscriber_id == person.id)  # type: ignore[arg-type]
+            sa.select(col(SubscriberKey.key)).where(col(SubscriberKey.subscriber_id) == person.id)
         ).scalar_one()
         session.add(
             Delivery(
