@@ -18,11 +18,13 @@ from prefcentre.lookup import LookupKind
 from prefcentre.servicemail import service as servicemail
 from prefcentre.servicemail.service import ServiceMail, ServiceMailKind
 from prefcentre.staff import queries, rules
+from prefcentre.staff.datastore import Datastore
 from prefcentre.staff.models import Role, StaffAttempt, StaffPasskey, StaffSession, StaffUser
 from prefcentre.staff.rules import RIGHTS, Right, Standing, may
 
 __all__ = [
     "RIGHTS",
+    "Datastore",
     "Right",
     "Role",
     "SignedIn",

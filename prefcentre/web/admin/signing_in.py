@@ -40,8 +40,7 @@ from sqlmodel import Session
 
 from prefcentre.context import Context
 from prefcentre.staff import service as staff
-from prefcentre.staff.datastore import Datastore
-from prefcentre.staff.service import StaffUser, Try
+from prefcentre.staff.service import Datastore, StaffUser, Try
 from prefcentre.web.admin import credentials, gates, known
 from prefcentre.web.admin.gates import PROOF, open_to_all, safe_next
 from prefcentre.web.admin.viewer import Viewer, signed_in, zone_named
