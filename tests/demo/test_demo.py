@@ -68,7 +68,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 
 def test_every_address_that_it_prints_opens(demo: Demo) -> None:
     addresses = re.findall(r"http://\S+", demo.said)
-    assert len(addresses) == 4
+    assert len(addresses) == 5
     for address in addresses:
         assert "<h1" in demo.page(address)
 
