@@ -75,6 +75,7 @@ class Worker:
         self._stop, self._loop = stop, asyncio.get_running_loop()
         try:
             await self._begin()
+        # Raised again in any case, a cancellation too; only its two threads must not stay behind.
         except BaseException:
             self._store.close()
             raise

@@ -126,6 +126,7 @@ def _check_archive(path: Path) -> None:
             for part in parts:
                 if part.filename.lower().endswith((".xml", ".rels")):
                     _refuse_doctype(archive, part, path)
+    # zipfile raises the last two for kinds of compression and encryption that it does not know.
     except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError) as error:
         raise InvalidInput(f"{path.name} is not a whole spreadsheet. Save it anew.") from error
 
