@@ -24,6 +24,7 @@
 
   // A table that is wider than the screen can be moved by keyboard as well.
   function reach() {
+    const taken = new Map();
     document.querySelectorAll(".table-responsive").forEach((area) => {
       if (area.scrollWidth <= area.clientWidth) {
         area.removeAttribute("tabindex");
@@ -31,8 +32,12 @@
       }
       area.tabIndex = 0;
       area.setAttribute("role", "region");
-      const words = area.querySelector("caption") || area.closest(".card, section")?.querySelector("h2, h3") || document.querySelector("h1");
-      area.setAttribute("aria-label", (words?.textContent || "Table").trim());
+      const words = area.querySelector("caption") || area.closest("details")?.querySelector("summary") || area.closest(".card, section")?.querySelector("h2, h3") || document.querySelector("h1");
+      const name = (words?.textContent || "Table").trim();
+      // Two places of one name can't be told apart by those who go from one to the next.
+      const turn = (taken.get(name) || 0) + 1;
+      taken.set(name, turn);
+      area.setAttribute("aria-label", turn > 1 ? `${name}, table ${turn}` : name);
     });
   }
   window.addEventListener("resize", reach);
