@@ -5,7 +5,8 @@ The map, from the ground up (each line may import only the lines above it):
     clock, errors, reasons      the time, what can go wrong, why somebody was not written to
     metrics, log                what every process counts, and what it tells
     phones                      telephone numbers as values
-    accounts                    mail servers and limits, as the settings describe them
+    processes                   which process this is, and whether another one is still there
+    accounts, sections          mail servers, limits, the brand: groups of settings
     settings                    the environment, read once and checked
     tokens, addresses, lookup   signed links, e-mail addresses as values, keyed hashes of them
     links                       public addresses of our own pages

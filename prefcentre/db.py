@@ -26,6 +26,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlmodel import Session, SQLModel
 
 from prefcentre.errors import Unavailable
+from prefcentre.processes import Identity
 from prefcentre.settings import Settings
 from prefcentre.turnstile import Turnstile
 
@@ -298,6 +299,8 @@ def _postgresql_engine(url: str) -> sa.Engine:
         # rows, the process that takes over its work among them. By a statement, as PgBouncer refuses it as an option.
         driver.autocommit = True
         driver.execute(f"SET idle_in_transaction_session_timeout = '{_IDLE_SECONDS}s'")
+        # Who takes over the work of a process that is gone ends its connections by this name.
+        driver.execute(f"SET application_name = '{Identity.own().label}'")
         driver.autocommit = False
 
     return engine

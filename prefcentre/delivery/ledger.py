@@ -3,15 +3,12 @@
 Part of the delivery service; ``service`` offers these functions to other packages.
 """
 
-import os
-import socket
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 from sqlmodel import Session
@@ -28,6 +25,7 @@ from prefcentre.delivery.models import DeliveryState, Worker
 from prefcentre.errors import NotFound
 from prefcentre.failpoints import Failpoint
 from prefcentre.prepared import sent_together
+from prefcentre.processes import Identity
 from prefcentre.reasons import Reason
 from prefcentre.suppression import service as suppression
 from prefcentre.throttles import service as throttles
@@ -91,13 +89,13 @@ _SETTLED = frozenset({DeliveryState.ACCEPTED, DeliveryState.FAILED, DeliveryStat
 
 def sign_in(session: Session, context: Context) -> int:
     """Enter this process as a worker; returns its id, which no other process ever had."""
-    now = context.clock.now()
+    now, own = context.clock.now(), Identity.own()
     worker_id = presence.add_worker(
         session,
         Worker(
-            host=_host(),
-            pid=os.getpid(),
-            process_started=_process_start(os.getpid()) or "",
+            host=own.host,
+            pid=own.pid,
+            process_started=own.started,
             started_at=now,
             alive_until=now + LEASE,
         ),
@@ -150,7 +148,7 @@ def stalled(session: Session, context: Context) -> timedelta | None:
     silent = [
         now - worker.alive_until + LEASE
         for worker in presence.open_workers(session)
-        if worker.alive_until <= now and _is_here(worker)
+        if worker.alive_until <= now and _process(worker).is_here
     ]
     return max(silent, default=None)
 
@@ -165,16 +163,14 @@ def recover(session: Session, context: Context, own_id: int = 0) -> dict[str, in
     failpoints.reach(Failpoint.RECOVERY_BEGINS)
     now = context.clock.now()
     others = [worker for worker in presence.open_workers(session) if worker.id != own_id]
-    dead = [worker.id for worker in others if _is_dead(worker, now)]
+    dead = [worker for worker in others if _is_dead(worker, now)]
     counts = {"workers": 0, "pending": 0, "unknown": 0}
-    for worker_id in dead:
-        if worker_id is not None:
-            pending, unknown = _bury(session, worker_id, now)
-            counts = {
-                "workers": counts["workers"] + 1,
-                "pending": counts["pending"] + pending,
-                "unknown": counts["unknown"] + unknown,
-            }
+    for worker in dead:
+        _cut_off(session, worker)
+        pending, unknown = _bury(session, worker.id or 0, now)
+        counts["workers"] += 1
+        counts["pending"] += pending
+        counts["unknown"] += unknown
     counts["woken"] = sum(
         queries.wake_deferred(session, now, campaign_id)
         for campaign_id in queries.campaigns_to_send(session)
@@ -436,6 +432,12 @@ def _change(result: Result, worker_id: int, now: datetime) -> dict[str, Any]:
     }
 
 
+def _cut_off(session: Session, worker: Worker) -> None:
+    """End a dead worker's connections: one that stands still in a transaction holds the rows that are to be taken."""
+    if (process := _process(worker)) != Identity.own():
+        presence.end_connections(session, process.label)
+
+
 def _bury(session: Session, worker_id: int, now: datetime) -> tuple[int, int]:
     if not presence.end_worker(session, worker_id, now):
         return 0, 0
@@ -446,32 +448,9 @@ def _bury(session: Session, worker_id: int, now: datetime) -> tuple[int, int]:
 
 
 def _is_dead(worker: Worker, now: datetime) -> bool:
-    return worker.alive_until <= now or (worker.host == _host() and not _is_here(worker))
+    process = _process(worker)
+    return worker.alive_until <= now or (process.is_local and not process.is_here)
 
 
-def _is_here(worker: Worker) -> bool:
-    """Whether it is a process of this machine that has not ended."""
-    return worker.host == _host() and _process_start(worker.pid) == worker.process_started
-
-
-def _host() -> str:
-    # Two containers may share a host name; a pid means something only within its own name space.
-    try:
-        return f"{socket.gethostname()} {Path('/proc/self/ns/pid').readlink()}"
-    except OSError:
-        return socket.gethostname()
-
-
-def _process_start(pid: int) -> str | None:
-    """When a process of this machine started, in the kernel's ticks, so that a reused pid is told apart.
-
-    None when there is no such process; "" where the system does not say, so that only the lease counts.
-    """
-    try:
-        told = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        # One that has ended and that its parent has not looked at yet is still listed.
-        return None if told[0] == "Z" else told[19]
-    except FileNotFoundError:
-        return None if Path("/proc/self/stat").exists() else ""
-    except (OSError, IndexError):
-        return ""
+def _process(worker: Worker) -> Identity:
+    return Identity(worker.host, worker.pid, worker.process_started)

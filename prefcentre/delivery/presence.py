@@ -54,6 +54,22 @@ def end_worker(session: Session, worker_id: int, at: datetime) -> bool:
     )
 
 
+def end_connections(session: Session, label: str) -> int:
+    """End the PostgreSQL connections that a process opened; how many there were. SQLite has none to end.
+
+    What they had not committed is taken back, and the locks they held are free.
+    """
+    if is_sqlite(session):
+        return 0
+    ended = session.execute(
+        sa.text(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = :label"
+        ),
+        {"label": label},
+    )
+    return len(ended.all())
+
+
 def take_lease(
     session: Session, name: str, owner: str, now: datetime, until: datetime
 ) -> int | None:

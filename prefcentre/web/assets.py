@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Flask, Response
 
 from prefcentre.errors import NotFound
-from prefcentre.settings import LOGO_TYPES, Brand, Settings
+from prefcentre.sections import LOGO_TYPES
+from prefcentre.settings import Brand, Settings
 from prefcentre.web import colour
 
 _FOR_EVER = "public, max-age=31536000, immutable"
