@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from sqlmodel import Session
 
 from prefcentre.campaigns import service as campaigns
@@ -15,6 +16,7 @@ from prefcentre.delivery import ledger, queries, report
 from prefcentre.delivery.ledger import Claimed, Result, Verdict
 from prefcentre.delivery.models import Delivery, DeliveryState, Worker
 from prefcentre.errors import WrongState
+from prefcentre.processes import Identity
 from prefcentre.reasons import Reason
 from prefcentre.subscribers.models import Subscriber
 from prefcentre.suppression import service as suppression
@@ -343,6 +345,40 @@ def test_a_process_of_this_machine_that_is_gone_is_dead_at_once(
         assert ledger.live_workers(session, any_context) == 0
         assert ledger.recover(session, any_context)["workers"] == 1
     assert outcomes(any_context) == {"pending": 1}
+
+
+def test_a_dead_workers_locks_are_taken_from_it(pg_context: Context) -> None:
+    """One that stands still in a transaction would keep the others from its rows for as long as it stands (R10)."""
+    gone = Identity("elsewhere", 4711, "1")
+    with pg_context.db.writing() as session:
+        worker = ledger.sign_in(session, pg_context)
+        found = session.get_one(Worker, worker)
+        found.host, found.pid, found.process_started = gone.host, gone.pid, gone.started
+        found.alive_until = pg_context.clock.now()
+    stuck = pg_context.db.writer.connect()
+    stuck.execute(
+        sa.text("SELECT set_config('application_name', :label, false)"), {"label": gone.label}
+    )
+    stuck.execute(sa.text("SELECT id FROM worker WHERE id = :id FOR UPDATE"), {"id": worker})
+    with pg_context.db.writing() as session:
+        session.execute(sa.text("SET LOCAL lock_timeout = '20s'"))
+        assert ledger.recover(session, pg_context)["workers"] == 1
+    with pytest.raises(sa.exc.OperationalError, match=r"terminat|closed"):
+        stuck.execute(sa.text("SELECT 1"))
+    stuck.invalidate()
+
+
+def test_who_recovers_keeps_the_connections_of_its_own_process(
+    pg_context: Context, clock: FrozenClock
+) -> None:
+    with pg_context.db.writing() as session:
+        ledger.sign_in(session, pg_context)
+    clock.advance(seconds=ledger.LEASE.total_seconds())
+    with pg_context.db.reading() as other:
+        other.execute(sa.text("SELECT 1"))
+        with pg_context.db.writing() as session:
+            assert ledger.recover(session, pg_context)["workers"] == 1
+        assert other.execute(sa.text("SELECT 1")).scalar_one() == 1
 
 
 def test_a_worker_that_was_declared_dead_is_told(
