@@ -21,6 +21,7 @@ The map, from the ground up (each line may import only the lines above it):
     tracking                    opens and clicks of those who agreed
     messages                    one rendered mail as bytes
     delivery                    one row for each campaign and subscriber; the gate; the sender
+    feedback                    what comes back: bounces, complaints, answers
     reporting                   figures for people who look back, and what needs a person
     monitoring                  numbers for a monitoring system
     checks                      what is looked at before a campaign goes
