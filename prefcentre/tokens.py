@@ -106,16 +106,23 @@ class Signer:
         return self.sign_delivery(campaign, delivery)[0]
 
     def sign_delivery(self, campaign: int, delivery: int) -> tuple[str, str]:
-        """The return path's token of a message, and the part of its Message-ID that nobody can guess (L9, R3).
+        """The return path's token of a message, and the part of its Message-ID before the @ (L9, R3).
 
-        Both are the same whenever they are asked for. One MAC of twice the length serves both.
+        Both are the same whenever they are asked for. One MAC of twice the length serves both, half of it each.
         """
         body = _RETURN_PATH.pack(campaign, delivery)
         mac = _digest(self._delivery_keys[0], body)
-        return (body + mac[:_MAC_BYTES]).hex(), mac[_MAC_BYTES:].hex()
+        return (body + mac[:_MAC_BYTES]).hex(), (body + mac[_MAC_BYTES:]).hex()
 
     def read_return_path(self, text: str) -> tuple[int, int]:
         """Campaign and delivery of a return path, in either case of its letters. Raises InvalidToken."""
+        return self._read_delivery(text, slice(_MAC_BYTES))
+
+    def read_message_id(self, text: str) -> tuple[int, int]:
+        """Campaign and delivery of a Message-ID's part before the @, in either case. Raises InvalidToken."""
+        return self._read_delivery(text, slice(_MAC_BYTES, None))
+
+    def _read_delivery(self, text: str, half: slice) -> tuple[int, int]:
         try:
             data = bytes.fromhex(text)
         except ValueError as error:
@@ -124,7 +131,7 @@ class Signer:
         if len(text) != _RETURN_PATH_LENGTH or len(data) != _RETURN_PATH_LENGTH // 2:
             raise InvalidToken
         body, mac = data[: _RETURN_PATH.size], data[_RETURN_PATH.size :]
-        if not _matches(self._delivery_keys, body, mac):
+        if not _matches(self._delivery_keys, body, mac, half):
             raise InvalidToken
         campaign, delivery = _RETURN_PATH.unpack(body)
         return campaign, delivery
@@ -185,9 +192,11 @@ def _digest(keyed: hashlib.blake2s, body: bytes) -> bytes:
     return mac.digest()
 
 
-def _matches(keys: Sequence[hashlib.blake2s], body: bytes, mac: bytes) -> bool:
+def _matches(
+    keys: Sequence[hashlib.blake2s], body: bytes, mac: bytes, part: slice = slice(_MAC_BYTES)
+) -> bool:
     # Every key is tried even after a match, so that the time tells nothing about which one it was.
     found = False
     for key in keys:
-        found |= hmac.compare_digest(_digest(key, body)[:_MAC_BYTES], mac)
+        found |= hmac.compare_digest(_digest(key, body)[part], mac)
     return found

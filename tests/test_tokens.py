@@ -133,9 +133,19 @@ def test_what_names_a_delivery_is_the_same_each_time_and_unlike_any_other() -> N
     # Nothing that one of the two shows helps to guess the other.
     assert len({part for both in found for part in both}) == 10_000
     assert all(
-        (len(path), len(own)) == (48, 32) and own not in path and (path + own).isalnum()
+        (len(path), len(own)) == (48, 48) and own[16:] not in path and (path + own).isalnum()
         for path, own in found
     )
+
+
+def test_a_message_id_says_which_delivery_it_is_and_opens_no_return_path() -> None:
+    path, own = SIGNER.sign_delivery(7, 9)
+    assert SIGNER.read_message_id(own) == SIGNER.read_message_id(own.upper()) == (7, 9)
+    assert Signer([NEW, OLD]).read_message_id(Signer([OLD]).sign_delivery(1, 2)[1]) == (1, 2)
+    with pytest.raises(InvalidToken):
+        SIGNER.read_message_id(path)
+    with pytest.raises(InvalidToken):
+        SIGNER.read_return_path(own)
 
 
 @pytest.mark.parametrize("spoil", ["{} ", " {}", "{}00", "{}\n", "0x{}", "{}é", ""])
