@@ -23,6 +23,7 @@ The map, from the ground up (each line may import only the lines above it):
     delivery                    one row for each campaign and subscriber; the gate; the sender
     feedback                    what comes back: bounces, complaints, answers
     reporting                   figures for people who look back, and what needs a person
+    rights                      what people may ask about their data; erasure, retention, restored backups
     monitoring                  numbers for a monitoring system
     checks                      what is looked at before a campaign goes
     web, jobs                   the pages; the clockwork

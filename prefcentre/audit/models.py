@@ -56,6 +56,11 @@ class AuditAction(StrEnum):
     STAFF_SESSIONS_ENDED = "staff_sessions_ended"  # Signed a colleague out everywhere.
     STAFF_PASSWORD_CHANGED = "staff_password_changed"  # Chose a new password.  # noqa: S105 - a name, no password.
     STAFF_FACTOR_CHANGED = "staff_factor_changed"  # Added or took away a way to prove who one is.
+    ERASED = "erased"  # Erased a person; nothing but a keyed hash is left.
+    REQUEST_OPENED = "request_opened"  # Wrote down that somebody asks for something about their data.
+    REQUEST_CHANGED = "request_changed"  # Extended such a request, or stopped or started its clock.
+    REQUEST_CLOSED = "request_closed"  # Ended such a request: done, refused or taken back.
+    CAUGHT_UP = "caught_up"  # Brought a restored database up to what has been promised since.
 
 
 class AuditEvent(SQLModel, table=True):

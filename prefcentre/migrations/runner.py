@@ -27,6 +27,7 @@ from prefcentre.media import models as _media
 from prefcentre.migrations.current import VERSION_TABLES, engines
 from prefcentre.preferences import models as _preferences
 from prefcentre.reporting import models as _reporting
+from prefcentre.rights import models as _rights
 from prefcentre.servicemail import models as _servicemail
 from prefcentre.signups import models as _signups
 from prefcentre.staff import models as _staff
@@ -47,6 +48,7 @@ _MODULES = (
     _media,
     _preferences,
     _reporting,
+    _rights,
     _servicemail,
     _signups,
     _staff,

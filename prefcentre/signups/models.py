@@ -39,6 +39,7 @@ class PageRequestKind(StrEnum):
     LINK = "link"  # A link to one's choices, by one's address.
     FRESH_LINK = "fresh_link"  # The same, on the page of a link that is too old.
     SIGN_UP = "sign_up"  # The form for signing up.
+    DATA = "data"  # A link to one's own data, by one's address.
 
 
 class PageRequest(SQLModel, table=True):

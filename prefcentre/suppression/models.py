@@ -56,3 +56,12 @@ class Suppression(SQLModel, table=True):
     lifted_at: datetime | None = None
     lifted_by: str | None = None
     lift_note: str | None = None
+
+
+class JournalMark(SQLModel, table=True):
+    """Up to which line of the journal beside the database this database has gone; an older copy of it has an older one."""
+
+    __tablename__ = "journal_mark"
+
+    id: int = Field(default=1, primary_key=True, sa_column_kwargs={"autoincrement": False})
+    line: int = Field(default=0, sa_type=BigId)

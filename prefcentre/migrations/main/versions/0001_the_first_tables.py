@@ -1022,6 +1022,11 @@ def upgrade() -> None:
                 "staff_sessions_ended",
                 "staff_password_changed",
                 "staff_factor_changed",
+                "erased",
+                "request_opened",
+                "request_changed",
+                "request_closed",
+                "caught_up",
                 native_enum=False,
                 length=32,
                 create_constraint=True,
@@ -1158,6 +1163,7 @@ def upgrade() -> None:
                 "link",
                 "fresh_link",
                 "sign_up",
+                "data",
                 native_enum=False,
                 length=32,
                 create_constraint=True,
@@ -1192,6 +1198,12 @@ def upgrade() -> None:
                 "address_changed",
                 "staff_invite",
                 "staff_reset",
+                "data_link",
+                "nothing_held",
+                "request_done",
+                "request_refused",
+                "request_extended",
+                "request_waits",
                 native_enum=False,
                 length=32,
                 create_constraint=True,
@@ -1345,9 +1357,137 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_staff_attempt_at"), ["at"], unique=False)
         batch_op.create_index(batch_op.f("ix_staff_attempt_network"), ["network"], unique=False)
         batch_op.create_index("ix_staff_attempt_account_at", ["account", "at"], unique=False)
+    op.create_table(
+        "journal_mark",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("line", BIG_ID, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_journal_mark")),
+    )
+    op.create_table(
+        "rights_request",
+        sa.Column("id", BIG_ID, nullable=False),
+        sa.Column(
+            "kind",
+            sa.Enum(
+                "access",
+                "portability",
+                "correction",
+                "restriction",
+                "objection",
+                "erasure",
+                native_enum=False,
+                length=32,
+                create_constraint=True,
+                name="rights_kind",
+            ),
+            nullable=False,
+        ),
+        sa.Column(
+            "came_by",
+            sa.Enum(
+                "page",
+                "email",
+                "letter",
+                "phone",
+                "in_person",
+                "contact_form",
+                native_enum=False,
+                length=32,
+                create_constraint=True,
+                name="came_by",
+            ),
+            nullable=False,
+        ),
+        sa.Column("subscriber_id", BIG_ID, nullable=True),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("email", sa.String(length=320), nullable=True),
+        sa.Column("message", sa.String(), nullable=False),
+        sa.Column("language", sa.String(length=35), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("opened_by", sa.String(), nullable=False),
+        sa.Column("identity", sa.String(), nullable=False),
+        sa.Column("extended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("extension_reason", sa.String(), nullable=False),
+        sa.Column("stopped_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("stop_reason", sa.String(), nullable=False),
+        sa.Column(
+            "outcome",
+            sa.Enum(
+                "done",
+                "nothing_held",
+                "refused",
+                "taken_back",
+                native_enum=False,
+                length=32,
+                create_constraint=True,
+                name="rights_outcome",
+            ),
+            nullable=True,
+        ),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("closed_by", sa.String(), nullable=False),
+        sa.Column("note", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_rights_request")),
+    )
+    with op.batch_alter_table("rights_request", schema=None) as batch_op:
+        batch_op.create_index("ix_rights_request_due_at", ["due_at"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_rights_request_subscriber_id"), ["subscriber_id"], unique=False
+        )
+    op.create_table(
+        "data_link",
+        sa.Column("token_hash", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("subscriber_id", BIG_ID, nullable=False),
+        sa.Column("request_id", BIG_ID, nullable=True),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("page_hash", sa.LargeBinary(length=32), nullable=True),
+        sa.Column("page_until", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["subscriber_id"],
+            ["subscriber.id"],
+            name=op.f("fk_data_link_subscriber_id_subscriber"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_data_link")),
+        sa.UniqueConstraint("page_hash", name=op.f("uq_data_link_page_hash")),
+    )
+    with op.batch_alter_table("data_link", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_data_link_subscriber_id"), ["subscriber_id"], unique=False
+        )
+    op.create_table(
+        "erasure",
+        sa.Column("id", BIG_ID, nullable=False),
+        sa.Column("subscriber_id", BIG_ID, nullable=False),
+        sa.Column("consent_ref", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_erasure")),
+        sa.UniqueConstraint("consent_ref", name=op.f("uq_erasure_consent_ref")),
+    )
+    with op.batch_alter_table("erasure", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_erasure_subscriber_id"), ["subscriber_id"], unique=False)
+    op.create_table(
+        "retention_run",
+        sa.Column("id", BIG_ID, nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("rule", sa.String(length=40), nullable=False),
+        sa.Column("before", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("found", sa.Integer(), nullable=False),
+        sa.Column("removed", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_retention_run")),
+    )
+    with op.batch_alter_table("retention_run", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_retention_run_at"), ["at"], unique=False)
 
 
 def downgrade() -> None:
+    for name in ("retention_run", "erasure", "data_link", "rights_request", "journal_mark"):
+        op.drop_table(name)
     op.drop_table("staff_attempt")
     op.drop_table("staff_session")
     op.drop_table("staff_passkey")
