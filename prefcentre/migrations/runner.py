@@ -23,6 +23,7 @@ from prefcentre.db import Database, told_plainly
 from prefcentre.delivery import models as _delivery
 from prefcentre.exports import models as _exports
 from prefcentre.failpoints import Failpoint
+from prefcentre.feedback import models as _feedback
 from prefcentre.media import models as _media
 from prefcentre.migrations.current import VERSION_TABLES, engines
 from prefcentre.preferences import models as _preferences
@@ -45,6 +46,7 @@ _MODULES = (
     _contact,
     _delivery,
     _exports,
+    _feedback,
     _media,
     _preferences,
     _reporting,

@@ -1470,7 +1470,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("consent_ref", name=op.f("uq_erasure_consent_ref")),
     )
     with op.batch_alter_table("erasure", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_erasure_subscriber_id"), ["subscriber_id"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_erasure_subscriber_id"), ["subscriber_id"], unique=False
+        )
     op.create_table(
         "retention_run",
         sa.Column("id", BIG_ID, nullable=False),
@@ -1483,9 +1485,194 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("retention_run", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_retention_run_at"), ["at"], unique=False)
+    op.create_table(
+        "feedback_rate",
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("sender_domain", sa.String(length=255), nullable=False),
+        sa.Column("provider", sa.String(length=255), nullable=False),
+        sa.Column("accepted", sa.Integer(), nullable=False),
+        sa.Column("complaints", sa.Integer(), nullable=False),
+        sa.Column("bounces", sa.Integer(), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("day", "sender_domain", "provider", name=op.f("pk_feedback_rate")),
+    )
+    op.create_table(
+        "inbound_message",
+        sa.Column("id", BIG_ID, nullable=False),
+        sa.Column("digest", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("arrived_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("source", sa.String(length=64), nullable=False),
+        sa.Column(
+            "kind",
+            sa.Enum(
+                "bounce",
+                "delay",
+                "complaint",
+                "auto-reply",
+                "unsubscribe",
+                "delivered",
+                "unknown",
+                native_enum=False,
+                length=32,
+                create_constraint=True,
+                name="feedback_kind",
+            ),
+            nullable=False,
+        ),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "waiting",
+                "done",
+                "settled",
+                native_enum=False,
+                length=32,
+                create_constraint=True,
+                name="inbound_state",
+            ),
+            nullable=False,
+        ),
+        sa.Column("raw", sa.LargeBinary(), nullable=True),
+        sa.Column("note", sa.String(), nullable=False),
+        sa.Column("campaign_id", sa.Integer(), nullable=True),
+        sa.Column("delivery_id", sa.Integer(), nullable=True),
+        sa.Column("subscriber_id", BIG_ID, nullable=True),
+        sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("settled_by", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_inbound_message")),
+        sa.UniqueConstraint("digest", name=op.f("uq_inbound_message_digest")),
+    )
+    with op.batch_alter_table("inbound_message", schema=None) as batch_op:
+        batch_op.create_index("ix_inbound_message_arrived_at", ["arrived_at"], unique=False)
+        batch_op.create_index("ix_inbound_message_state_id", ["state", "id"], unique=False)
+        batch_op.create_index("ix_inbound_message_subscriber_id", ["subscriber_id"], unique=False)
+
+    op.create_table(
+        "webhook_call",
+        sa.Column("provider", sa.String(length=32), nullable=False),
+        sa.Column("token", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("body", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("provider", "token", name=op.f("pk_webhook_call")),
+    )
+    with op.batch_alter_table("webhook_call", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_webhook_call_at"), ["at"], unique=False)
+
+    op.create_table(
+        "feedback_event",
+        sa.Column("id", BIG_ID, nullable=False),
+        sa.Column("source", sa.String(length=32), nullable=False),
+        sa.Column("foreign_id", sa.String(length=200), nullable=False),
+        sa.Column(
+            "kind",
+            sa.Enum(
+                "bounce",
+                "delay",
+                "complaint",
+                "auto-reply",
+                "unsubscribe",
+                "delivered",
+                "unknown",
+                native_enum=False,
+                length=32,
+                create_constraint=True,
+                name="feedback_kind",
+            ),
+            nullable=False,
+        ),
+        sa.Column("campaign_id", sa.Integer(), nullable=False),
+        sa.Column("delivery_id", sa.Integer(), nullable=False),
+        sa.Column("subscriber_id", BIG_ID, nullable=False),
+        sa.Column("key", sa.LargeBinary(length=16), nullable=False),
+        sa.Column(
+            "reason",
+            sa.Enum(
+                "no_such_user",
+                "no_such_host",
+                "moved",
+                "disabled",
+                "mailbox_full",
+                "too_large",
+                "policy",
+                "content",
+                "spam",
+                "reputation",
+                "authentication",
+                "rate",
+                "relay",
+                "network",
+                "expired",
+                "system",
+                "protocol",
+                "sender",
+                "unknown",
+                native_enum=False,
+                length=32,
+                create_constraint=True,
+                name="bounce_reason",
+            ),
+            nullable=False,
+        ),
+        sa.Column("permanent", sa.Boolean(), nullable=True),
+        sa.Column("suppress", sa.Boolean(), nullable=False),
+        sa.Column("status", sa.String(length=16), nullable=True),
+        sa.Column("text", sa.String(length=512), nullable=True),
+        sa.Column("words", JSON, nullable=False),
+        sa.Column("sender_domain", sa.String(length=255), nullable=False),
+        sa.Column("provider", sa.String(length=255), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("arrived_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["campaign_id"], ["campaign.id"], name=op.f("fk_feedback_event_campaign_id_campaign")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_feedback_event")),
+        sa.UniqueConstraint(
+            "source", "foreign_id", name=op.f("uq_feedback_event_source_foreign_id")
+        ),
+    )
+    with op.batch_alter_table("feedback_event", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_feedback_event_campaign_id_kind",
+            ["campaign_id", "kind", "delivery_id"],
+            unique=False,
+        )
+        batch_op.create_index(
+            "ix_feedback_event_rates",
+            ["at"],
+            unique=False,
+            sqlite_where=sa.text("kind IN ('bounce', 'complaint')"),
+            postgresql_where=sa.text("kind IN ('bounce', 'complaint')"),
+        )
+        batch_op.create_index("ix_feedback_event_subscriber_id", ["subscriber_id"], unique=False)
+
+    op.create_table(
+        "feedback_stop",
+        sa.Column("campaign_id", sa.Integer(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("accepted", sa.Integer(), nullable=False),
+        sa.Column("complaints", sa.Integer(), nullable=False),
+        sa.Column("tried", sa.Integer(), nullable=False),
+        sa.Column("bounces", sa.Integer(), nullable=False),
+        sa.Column("domain_complaints", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["campaign_id"],
+            ["campaign.id"],
+            name=op.f("fk_feedback_stop_campaign_id_campaign"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("campaign_id", name=op.f("pk_feedback_stop")),
+    )
 
 
 def downgrade() -> None:
+    for name in (
+        "feedback_stop",
+        "feedback_event",
+        "webhook_call",
+        "inbound_message",
+        "feedback_rate",
+    ):
+        op.drop_table(name)
     for name in ("retention_run", "erasure", "data_link", "rights_request", "journal_mark"):
         op.drop_table(name)
     op.drop_table("staff_attempt")
