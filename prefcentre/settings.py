@@ -36,6 +36,7 @@ from prefcentre.accounts import (
 )
 from prefcentre.errors import SettingsError
 from prefcentre.sections import Brand, DkimKey, with_logo
+from prefcentre.sections_webhooks import Reputation, Webhooks
 
 __all__ = [
     "Brand",
@@ -152,6 +153,12 @@ class Settings(BaseSettings):
     oidc_client_id: str = Field("", description="What that service calls this installation.")
     oidc_client_secret: SecretStr | None = Field(None, description="The secret that goes with it.")
     oidc_name: str = Field("your company account", description="How the sign-in page calls it.")
+    webhooks: Webhooks = Field(
+        default_factory=Webhooks, description="What mail providers tell us, see below."
+    )
+    reputation: Reputation = Field(
+        default_factory=Reputation, description="When bounces and complaints warn and stop."
+    )
     demo: bool = Field(False, description="Set by “prefcentre demo”: shows the local inbox.")
     demo_inbox: Path | None = Field(
         None, description="Set by “prefcentre demo”: where the local inbox keeps its mails."
