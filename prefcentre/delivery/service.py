@@ -41,6 +41,7 @@ from prefcentre.delivery.trial import Trial, send_test
 from prefcentre.delivery.unknowns import (
     Decision,
     Unknown,
+    prove_accepted,
     settle_unknowns,
     unknown_count,
     unknowns,
@@ -101,6 +102,7 @@ __all__ = [
     "plan_campaign",
     "post_waiting",
     "progress",
+    "prove_accepted",
     "recipients",
     "recipients_with_ids",
     "recover",

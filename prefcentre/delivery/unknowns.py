@@ -108,6 +108,22 @@ def settle_unknowns(
     return settled
 
 
+def prove_accepted(
+    session: Session, context: Context, campaign_id: int, ids: Sequence[int], source: str
+) -> int:
+    """What came back proves that these uncertain mails were taken by the mail server; how many were uncertain.
+
+    Rows in any other state stay as they are: they have an answer already, or may still get one.
+    """
+    uncertain = watch_queries.unknown_ids(session, campaign_id, len(ids), ids)
+    if not uncertain:
+        return 0
+    note = f"proved by {source} on {context.clock.now():%Y-%m-%d %H:%M} UTC"
+    proved = watch_queries.settle(session, campaign_id, uncertain, DeliveryState.ACCEPTED, note)
+    log.info("unknown_proved", campaign=campaign_id, source=source, proved=proved)
+    return proved
+
+
 _MEANINGS = {
     Decision.RESEND: (DeliveryState.PENDING, "sent again"),
     Decision.ACCEPT: (DeliveryState.ACCEPTED, "taken as delivered"),

@@ -39,6 +39,8 @@ class Method(StrEnum):
     PREFERENCE_PAGE = "preference_page"  # The preference page.
     SIGN_UP = "sign_up"  # The form for signing up.
     CONFIRMATION = "confirmation"  # The button behind a link that was mailed to confirm something.
+    EMAIL = "email"  # A mail to the address in List-Unsubscribe (R39).
+    PROVIDER = "provider"  # At the company that delivers our mail, which told us.
     COMMAND = "command"  # They asked, and an operator did it for them.
 
 

@@ -123,6 +123,7 @@ REPLIES: Mapping[ReplyKind, str] = {
 
 WAYS: Mapping[str, str] = {
     "one_click": "The button of their mailbox",
+    "provider": "The mail provider",
     "unsubscribe_page": "The unsubscribe page",
     "preference_page": "The preference page",
     "confirmation": "A link to confirm something",

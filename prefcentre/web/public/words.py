@@ -121,6 +121,8 @@ BASES = {
 METHODS = {
     "import": lazy_gettext("It came with our files"),
     "one_click": lazy_gettext("With the button of your mail program"),
+    # The button is the same, and a mail service of ours has answered it.
+    "provider": lazy_gettext("With the button of your mail program"),
     "unsubscribe_page": lazy_gettext("On our unsubscribe page"),
     "preference_page": lazy_gettext("On your preference page"),
     "sign_up": lazy_gettext("With our sign-up form"),
