@@ -149,6 +149,32 @@ class Database:
             with told_plainly(engine), engine.connect() as connection:
                 connection.exec_driver_sql("PRAGMA shrink_memory")
 
+    def compact(self) -> bool:
+        """Write SQLite's files anew without anything that was deleted, and empty the lists of changes in front of them.
+
+        Deleted bytes stay in both otherwise. False when somebody is still looking at an older state; try again then.
+        Everybody who writes waits meanwhile. PostgreSQL does it by itself, sooner or later (autovacuum).
+        """
+        if not self.is_sqlite:
+            return True
+        # Both of them, whatever comes of the first.
+        done = [self._write_anew(engine) for engine in (self.writer, self.tracker)]
+        return all(done)
+
+    def _write_anew(self, engine: sa.Engine) -> bool:
+        with told_plainly(engine), self.turn():
+            connection = engine.raw_connection()
+            try:
+                cursor = connection.cursor()
+                # The copy can be as large as the database; it must not stand in memory.
+                cursor.execute("PRAGMA temp_store=FILE")
+                cursor.execute("VACUUM")
+                busy, *_ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                return not busy
+            finally:
+                # Its habits are not those of the pool.
+                connection.invalidate()
+
     def close(self) -> None:
         """Give all connections back."""
         for engine in {self.reader, self.writer, self.tracker}:

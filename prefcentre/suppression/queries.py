@@ -14,6 +14,7 @@ from prefcentre.subscribers.models import Subscriber, SubscriberKey
 from prefcentre.suppression.models import Suppression
 
 _TABLE: sa.Table = SQLModel.metadata.tables["suppression"]
+_MARK: sa.Table = SQLModel.metadata.tables["journal_mark"]
 _WALK_IN_PARTS_OF = 2_000
 # SQLite takes no more values than this in one statement.
 _MOST_VALUES = 30_000
@@ -201,3 +202,15 @@ def _is_active(now: datetime) -> sa.ColumnElement[bool]:
 
 def _parts(values: list[Any]) -> Iterator[list[Any]]:
     return (values[at : at + _MOST_VALUES] for at in range(0, len(values), _MOST_VALUES))
+
+
+def journal_mark(session: Session) -> int:
+    """Up to which line of the journal this database has gone."""
+    found = session.execute(sa.select(_MARK.c.line)).scalar()
+    return int(found or 0)
+
+
+def move_journal_mark(session: Session, line: int) -> None:
+    """It has gone up to this line now."""
+    if not session.execute(sa.update(_MARK).values(line=line)).rowcount:  # type: ignore[attr-defined]
+        session.execute(sa.insert(_MARK).values(id=1, line=line))

@@ -16,8 +16,9 @@ from prefcentre.errors import InvalidInput, Refused
 from prefcentre.lookup import KEY_BYTES, LookupKind
 from prefcentre.reasons import Reason
 from prefcentre.subscribers.service import phone_number
-from prefcentre.suppression import files, queries, rules
+from prefcentre.suppression import files, journal, queries, rules
 from prefcentre.suppression.files import EXPORT_HEADER, Rejects
+from prefcentre.suppression.journal import JournalKind
 from prefcentre.suppression.models import Suppression
 from prefcentre.suppression.rules import REASONS, Lifter, parse_reason
 
@@ -182,8 +183,22 @@ def _make(
         wanted[place] = entry
     queries.lift(session, replaced, now, _REPLACED, "")
     if wanted:
-        queries.add(session, [_row(entry, source) for entry in wanted.values()])
+        rows = [_row(entry, source) for entry in wanted.values()]
+        queries.add(session, rows)
+        folder = context.settings.data_dir
+        journal.note(session, folder, JournalKind.SUPPRESSED, now, [_told(row) for row in rows])
     return wanted.keys()
+
+
+def _told(row: dict[str, Any]) -> dict[str, Any]:
+    """What the journal keeps of an entry: no note, which may hold words about a person."""
+    return {
+        "key": row["key"],
+        "key_version": row["key_version"],
+        "scope": row["scope"],
+        "reason": row["reason"].value,
+        "until": row["until"],
+    }
 
 
 def _lock(session: Session, entries: Sequence[NewEntry]) -> None:
@@ -312,7 +327,10 @@ def lift(
     before = queries.times_lifted_by(session, keys, scope, reason, Lifter.STAFF.value)
     if not rules.may_lift(reason, by, note=note, lifted_by_staff=before):
         raise Refused(rules.why_not_lift(reason, by, lifted_by_staff=before))
-    queries.lift(session, [row.id for row in entries], context.clock.now(), by.value, note)
+    now = context.clock.now()
+    queries.lift(session, [row.id for row in entries], now, by.value, note)
+    lifted = [{"key": row.key, "scope": scope, "reason": reason.value} for row in entries]
+    journal.note(session, context.settings.data_dir, JournalKind.LIFTED, now, lifted)
     return len(entries)
 
 
