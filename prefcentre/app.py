@@ -2,6 +2,7 @@
 
 import asyncio
 import ctypes
+import gc
 import os
 import signal
 import sys
@@ -81,7 +82,17 @@ def wsgi(parent: int | None = None, build: "Callable[[Context], Flask]" = create
     start_log("web", quiet=settings.demo)
     meters.keep_in(settings.data_dir)
     messages.keep_ready()
-    return build(_for_life.enter_context(open_context(settings)))
+    app = build(_for_life.enter_context(open_context(settings)))
+    _leave_what_is_loaded_alone()
+    return app
+
+
+def _leave_what_is_loaded_alone() -> None:
+    """Tell the garbage collector that what is there stays.
+
+    It would walk over all of it again and again, which takes a sender a tenth of its time, with pauses of 80 ms.
+    """
+    gc.freeze()
 
 
 def serve_web(settings: Settings, build: "Callable[..., Flask]" = create_app) -> None:
@@ -112,6 +123,7 @@ def run_worker(context: Context, until: Callable[[], bool] | None = None) -> Non
     start_log("worker", quiet=context.settings.demo)
     meters.keep_in(context.settings.data_dir)
     sys.setswitchinterval(_THREADS_CHANGE_SECONDS)
+    _leave_what_is_loaded_alone()
     loop = _event_loop()
     try:
         loop.run_until_complete(_work(context, until))

@@ -1,5 +1,6 @@
 """The processes of an installation, as an operator or a power cut meets them."""
 
+import gc
 import os
 import signal
 import socket
@@ -194,3 +195,11 @@ def test_a_sender_does_not_load_what_only_others_need() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout
     assert said.strip() == "[]"
+
+
+def test_the_garbage_collector_leaves_a_senders_program_alone(context: Context) -> None:
+    gc.unfreeze()
+    composition.run_worker(context, lambda: True)
+    frozen = gc.get_freeze_count()
+    gc.unfreeze()
+    assert frozen > 10_000
