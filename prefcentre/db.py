@@ -89,7 +89,7 @@ def one_of(column: str, values: type[StrEnum]) -> sa.CheckConstraint:
 
 
 class Database:
-    """The open database of one process. Sessions come from ``reading``, ``writing`` and ``tracking``."""
+    """The open database of one process. Sessions come from ``reading``, ``writing``, ``tracking`` and its reader."""
 
     def __init__(self, settings: Settings) -> None:
         self.is_sqlite = settings.is_sqlite
@@ -103,10 +103,11 @@ class Database:
             self.tracker = _sqlite_engine(
                 tracking_url(self.url), "BEGIN IMMEDIATE", READER_CACHE_KIB
             )
+            self.tracking_reader = _sqlite_engine(tracking_url(self.url), "BEGIN", READER_CACHE_KIB)
         else:
             self.turn = nullcontext
             self.reader = _postgresql_engine(self.url)
-            self.writer = self.tracker = self.reader
+            self.writer = self.tracker = self.tracking_reader = self.reader
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -131,6 +132,12 @@ class Database:
         with told_plainly(self.tracker), Session(self.tracker, expire_on_commit=False) as session:
             yield session
             session.commit()
+
+    @contextmanager
+    def tracking_reading(self) -> Iterator[Session]:
+        """As ``reading``, for the tables of opens and clicks; nobody who writes there waits for it."""
+        with told_plainly(self.tracking_reader), Session(self.tracking_reader) as session:
+            yield session
 
     def trouble(self) -> str | None:
         """What keeps everybody from writing, as far as that shows without writing; None when nothing does."""
@@ -177,7 +184,7 @@ class Database:
 
     def close(self) -> None:
         """Give all connections back."""
-        for engine in {self.reader, self.writer, self.tracker}:
+        for engine in {self.reader, self.writer, self.tracker, self.tracking_reader}:
             engine.dispose()
 
 

@@ -36,6 +36,7 @@ from prefcentre.accounts import (
 )
 from prefcentre.errors import SettingsError
 from prefcentre.sections import Brand, DkimKey, with_logo
+from prefcentre.sections_retention import Retention
 from prefcentre.sections_webhooks import Reputation, Webhooks
 
 __all__ = [
@@ -153,6 +154,9 @@ class Settings(BaseSettings):
     oidc_client_id: str = Field("", description="What that service calls this installation.")
     oidc_client_secret: SecretStr | None = Field(None, description="The secret that goes with it.")
     oidc_name: str = Field("your company account", description="How the sign-in page calls it.")
+    retention: Retention = Field(
+        default_factory=Retention, description="How many days each kind of data is kept."
+    )
     webhooks: Webhooks = Field(
         default_factory=Webhooks, description="What mail providers tell us, see below."
     )
@@ -351,6 +355,11 @@ class Settings(BaseSettings):
         if self.is_sqlite:
             return Path(self.database_url.removeprefix("sqlite:///")).parent
         return self.home / "var"
+
+    @property
+    def journal_dir(self) -> Path:
+        """Where the journal of opt-outs is kept."""
+        return self.home / self.retention.journal if self.retention.journal else self.data_dir
 
     @property
     def controller_name(self) -> str:

@@ -53,6 +53,7 @@ OTHER_DOORS: dict[str, str] = {
     "prefcentre.contact.stopping": "the one step that closes a request and changes what may be sent",
     "prefcentre.signups.waiting": "what a page writes down and the worker does; the service is what is done",
     "prefcentre.imports.desk": "an import in steps, as the desk has it; the service is an import in one go",
+    "prefcentre.suppression.journal": "what goes beside the database; the service is what goes into it",
     "prefcentre.suppression.desk": "lists for staff; the service is what forbids and allows",
     "prefcentre.people.importing": "the process beside a worker loads no more than it needs",
     "prefcentre.people.undoing": "what taking an import back came to, for its page",

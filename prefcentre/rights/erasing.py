@@ -95,8 +95,13 @@ def erase(context: Context, subscriber_id: int, *, actor: str, at_once: bool) ->
     return Erased(subscriber_id, changed, is_finished and not later, tuple(later))
 
 
-def erase_rows(session: Session, context: Context, person: Subscriber, *, actor: str) -> None:
-    """The part of an erasure that is one transaction: everything in the tables, and the hash that stays."""
+def erase_rows(
+    session: Session, context: Context, person: Subscriber, *, actor: str, forbid: bool = True
+) -> None:
+    """The part of an erasure that is one transaction: everything in the tables, and the hash that stays.
+
+    Without ``forbid`` no hash stays, and a file may bring them back: for people who asked for nothing.
+    """
     about = whom(session, context, person)
     keys = preferences.keys_of(session, person)
     # The gate takes these locks, so nothing is handed over after this has been written.
@@ -109,7 +114,7 @@ def erase_rows(session: Session, context: Context, person: Subscriber, *, actor:
             subscriber_id=about.subscriber_id, consent_ref=about.consent_ref, at=now, actor=actor
         ),
     )
-    if keys:
+    if keys and forbid:
         suppression.suppress(
             session,
             context,
@@ -127,8 +132,10 @@ def erase_rows(session: Session, context: Context, person: Subscriber, *, actor:
     audit.append(
         session, context, AuditAction.ERASED, actor=actor, subscriber_id=about.subscriber_id
     )
+    if not forbid:
+        return
     told = {"ref": about.consent_ref, "keys": [[version, key.hex()] for version, key in keys]}
-    journal.note(session, context.settings.data_dir, JournalKind.ERASED, now, [told])
+    journal.note(session, context.settings.journal_dir, JournalKind.ERASED, now, [told])
 
 
 def finish(context: Context) -> bool:

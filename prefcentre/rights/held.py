@@ -58,9 +58,7 @@ def everything(
         "email": person.email,
         "phone": person.phone,
         "notice": notice(session, context, language),
-        "held": {
-            section.value: found[section] for section in Section if section in found
-        },
+        "held": {section.value: found[section] for section in Section if section in found},
     }
 
 

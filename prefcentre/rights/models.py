@@ -1,6 +1,6 @@
 """Requests about data, links to one's own data, erasures, and what retention has removed."""
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
 import sqlalchemy as sa
@@ -113,3 +113,18 @@ class RetentionRun(SQLModel, table=True):
     before: datetime
     found: int
     removed: int
+
+
+class OwnAct(SQLModel, table=True):
+    """The last day on which somebody followed a link themselves; hits are forgotten, and this is what counts of them (R143)."""
+
+    __tablename__ = "own_act"
+
+    subscriber_id: int = Field(
+        primary_key=True,
+        foreign_key="subscriber.id",
+        ondelete="CASCADE",
+        sa_type=BigId,
+        sa_column_kwargs={"autoincrement": False},
+    )
+    day: date = Field(sa_type=sa.Date)

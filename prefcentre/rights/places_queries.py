@@ -163,6 +163,7 @@ def mentions(column: Any, texts: Sequence[str]) -> sa.ColumnElement[bool]:
 PLACES: tuple[Place, ...] = (
     Place("subscriber", Section.PERSON, _number("id"), goes_with_the_person=True),
     Place("preference", Section.CHOICES, _number(), goes_with_the_person=True),
+    Place("own_act", Section.READING, _number(), goes_with_the_person=True),
     Place("undo_token", Section.CHOICES, _number(), goes_with_the_person=True),
     Place("consent", Section.CONSENTS, _number(), goes_with_the_person=True),
     # The seals stay and verify without what they were made of; the texts sealed with them name nobody.

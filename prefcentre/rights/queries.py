@@ -9,7 +9,8 @@ from sqlmodel import Session, SQLModel, col, select
 from prefcentre.contact.models import ContactRequest
 from prefcentre.rights.models import DataLink, Erasure, RetentionRun, RightsRequest
 from prefcentre.rights.places_queries import Whom, mentions
-from prefcentre.subscribers.models import ImportRun, ImportState
+from prefcentre.subscribers.models import ImportRun, ImportState, Subscriber
+from prefcentre.suppression.models import JournalMark
 
 # --- erasures -------------------------------------------------------------------------------------------------------
 
@@ -188,3 +189,24 @@ def newest_runs(session: Session, limit: int) -> Sequence[RetentionRun]:
 def last_run(session: Session) -> datetime | None:
     """When retention ran last."""
     return session.execute(sa.select(sa.func.max(RetentionRun.at))).scalar()
+
+
+# --- restored databases ---------------------------------------------------------------------------------------------
+
+
+def journal_mark(session: Session) -> int:
+    """Up to which line of the journal this database has gone."""
+    return int(session.execute(sa.select(col(JournalMark.line))).scalar() or 0)
+
+
+def move_journal_mark(session: Session, line: int) -> None:
+    """It has gone up to this line now."""
+    known = session.get(JournalMark, 1) or JournalMark(id=1)
+    known.line = line
+    session.add(known)
+    session.flush()
+
+
+def person_with_ref(session: Session, ref: bytes) -> Subscriber | None:
+    """The person whose events carry this mark."""
+    return session.exec(select(Subscriber).where(Subscriber.consent_ref == ref)).first()

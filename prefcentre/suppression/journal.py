@@ -23,6 +23,7 @@ from prefcentre.suppression import queries
 
 FILE_NAME = "opt-outs.journal"
 _WAITING = "prefcentre.journal"
+_QUIET = "prefcentre.journal.quiet"
 _LONGEST_LINE = 4_096
 
 log = structlog.get_logger(__name__)
@@ -56,7 +57,7 @@ def note(
     entries: Sequence[dict[str, Any]],
 ) -> None:
     """Write these to the journal when, and only when, the session commits. Octets are written as hexadecimal text."""
-    if not entries:
+    if not entries or session.info.get(_QUIET):
         return
     if _WAITING not in session.info:
         sa.event.listen(session, "before_commit", _count)
@@ -65,6 +66,11 @@ def note(
     path, lines = session.info.get(_WAITING) or (folder / FILE_NAME, [])
     lines += [{"kind": kind.value, "at": at.isoformat(), **_plain(entry)} for entry in entries]
     session.info[_WAITING] = (path, lines)
+
+
+def keep_quiet(session: Session) -> None:
+    """Write nothing for this session: it does what the journal says."""
+    session.info[_QUIET] = True
 
 
 def read(folder: Path, after: int = 0) -> Iterator[Line]:

@@ -24,6 +24,7 @@ class Lifter(StrEnum):
         "confirmation"  # Signed up anew and pressed the button in the mail that came to them.
     )
     UNDO = "undo"  # Took back, within minutes, the opt-out that made the entry.
+    EVIDENCE = "evidence"  # A report that came late shows that mails arrive after all.
     STAFF = "staff"  # Somebody who works here, with a note.
 
 
@@ -38,7 +39,9 @@ _MAY_LIFT: dict[Reason, frozenset[Lifter]] = {
     Reason.DOMAIN: frozenset({Lifter.STAFF}),
     Reason.MANUAL: frozenset({Lifter.STAFF}),
     Reason.TOPIC: frozenset({Lifter.PERSON, Lifter.CONFIRMATION, Lifter.UNDO}),
-    Reason.SOFT_BOUNCE: frozenset({Lifter.PERSON, Lifter.CONFIRMATION, Lifter.STAFF}),
+    Reason.SOFT_BOUNCE: frozenset(
+        {Lifter.PERSON, Lifter.CONFIRMATION, Lifter.EVIDENCE, Lifter.STAFF}
+    ),
     Reason.ROLE: frozenset({Lifter.CONFIRMATION, Lifter.STAFF}),
 }
 # Staff may believe once that a dead mailbox lives; after that only its owner can prove it.

@@ -42,6 +42,7 @@ __all__ = [
     "keys_of",
     "keys_of_address",
     "lift",
+    "lift_again",
     "may_lift",
     "newest",
     "parse_reason",
@@ -185,7 +186,7 @@ def _make(
     if wanted:
         rows = [_row(entry, source) for entry in wanted.values()]
         queries.add(session, rows)
-        folder = context.settings.data_dir
+        folder = context.settings.journal_dir
         journal.note(session, folder, JournalKind.SUPPRESSED, now, [_told(row) for row in rows])
     return wanted.keys()
 
@@ -330,8 +331,15 @@ def lift(
     now = context.clock.now()
     queries.lift(session, [row.id for row in entries], now, by.value, note)
     lifted = [{"key": row.key, "scope": scope, "reason": reason.value} for row in entries]
-    journal.note(session, context.settings.data_dir, JournalKind.LIFTED, now, lifted)
+    journal.note(session, context.settings.journal_dir, JournalKind.LIFTED, now, lifted)
     return len(entries)
+
+
+def lift_again(session: Session, key: bytes, scope: str, reason: Reason, at: datetime) -> None:
+    """Lift what was lifted at that time, in a database that does not know of it; nobody decides anew."""
+    found = [row for row in queries.standing(session, [key]) if row.scope == scope]
+    numbers = [row.id for row in found if row.reason == reason]
+    queries.lift(session, numbers, at, "journal", "")
 
 
 def may_lift(reason: Reason, by: Lifter) -> bool:

@@ -1486,6 +1486,18 @@ def upgrade() -> None:
     with op.batch_alter_table("retention_run", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_retention_run_at"), ["at"], unique=False)
     op.create_table(
+        "own_act",
+        sa.Column("subscriber_id", BIG_ID, autoincrement=False, nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["subscriber_id"],
+            ["subscriber.id"],
+            name=op.f("fk_own_act_subscriber_id_subscriber"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("subscriber_id", name=op.f("pk_own_act")),
+    )
+    op.create_table(
         "feedback_rate",
         sa.Column("day", sa.Date(), nullable=False),
         sa.Column("sender_domain", sa.String(length=255), nullable=False),
@@ -1673,7 +1685,7 @@ def downgrade() -> None:
         "feedback_rate",
     ):
         op.drop_table(name)
-    for name in ("retention_run", "erasure", "data_link", "rights_request", "journal_mark"):
+    for name in ("own_act", "retention_run", "erasure", "data_link", "rights_request", "journal_mark"):
         op.drop_table(name)
     op.drop_table("staff_attempt")
     op.drop_table("staff_session")
