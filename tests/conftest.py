@@ -1,5 +1,6 @@
 """Fixtures for all tests: settings in a home of their own, a fresh database, the cast, and doors to the program."""
 
+import atexit
 import io
 import json
 import os
@@ -35,10 +36,29 @@ from prefcentre.testing.makers import Cast, make_cast
 from tests.postfix.rights import may_be_root
 
 PUBLIC_URL = "https://news.example.com"
+MEMORY = Path("/dev/shm")  # noqa: S108 - mkdtemp makes what goes there
+MEMORY_BYTES = 2 << 30
+
+
+def _write_to_memory() -> None:
+    """Put what the tests write where no disk is waited for: a database of PostgreSQL is then made ten times as fast.
+
+    Children and the workers of xdist find it in the environment. Where it is small, as in most containers, or nothing in
+    it may be run, the disk stays.
+    """
+    if "TMPDIR" not in os.environ and os.access(MEMORY, os.W_OK):
+        there = os.statvfs(MEMORY)
+        if there.f_bavail * there.f_frsize > MEMORY_BYTES and not there.f_flag & os.ST_NOEXEC:
+            os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
+
+
+_write_to_memory()
 
 
 # Hundreds of tests make an application of their own, and each would compile the same pages.
-Flask.jinja_options = {"bytecode_cache": FileSystemBytecodeCache(tempfile.mkdtemp())}
+COMPILED_PAGES = tempfile.mkdtemp()
+Flask.jinja_options = {"bytecode_cache": FileSystemBytecodeCache(COMPILED_PAGES)}
+atexit.register(shutil.rmtree, COMPILED_PAGES, ignore_errors=True)
 
 
 def pytest_report_header() -> str:
