@@ -12,6 +12,7 @@ from sqlmodel import Session, col
 
 from prefcentre.campaigns.models import Campaign, CampaignState
 from prefcentre.consent.models import ConsentEvent
+from prefcentre.db import among, is_sqlite, number_list
 from prefcentre.delivery import facts
 from prefcentre.delivery.facts import Question
 from prefcentre.delivery.models import NOT_SENT, Delivery, DeliveryState
@@ -295,6 +296,15 @@ def deliveries_of(session: Session, subscriber_id: int) -> list[Any]:
 def find(session: Session, campaign_id: int, delivery_id: int) -> Delivery | None:
     """One row of the ledger."""
     return session.get(Delivery, (campaign_id, delivery_id))
+
+
+def states_of(session: Session, campaign_id: int, delivery_ids: Sequence[int]) -> list[Any]:
+    """Where these rows of a campaign are, and since when: id, state, at."""
+    wanted = sa.select(DELIVERY.c.id, DELIVERY.c.state, DELIVERY.c.at).where(
+        DELIVERY.c.campaign_id == campaign_id,
+        among(DELIVERY.c.id, "numbers", sqlite=is_sqlite(session)),
+    )
+    return list(session.execute(wanted, {"numbers": number_list(session, delivery_ids)}))
 
 
 def _is(state: DeliveryState) -> sa.ColumnElement[bool]:

@@ -13,6 +13,7 @@ from prefcentre.campaigns import service as campaigns
 from prefcentre.campaigns.service import CampaignState
 from prefcentre.context import Context
 from prefcentre.delivery import audience_queries, queries
+from prefcentre.delivery.hits import settle_hits
 from prefcentre.delivery.models import DeliveryState
 from prefcentre.failpoints import Failpoint
 from prefcentre.tracking import service as tracking
@@ -54,7 +55,8 @@ def status(session: Session, slug: str) -> dict[str, Any]:
 def report(session: Session, context: Context, slug: str) -> dict[str, Any]:
     """As ``status``, with opens and clicks by class, unsubscribes, bounces and complaints. Raises NotFound."""
     campaign = campaigns.get(session, slug)
-    with context.db.tracking() as tracking_session:
+    settle_hits(context)
+    with context.db.tracking_reading() as tracking_session:
         hits = tracking.counts(tracking_session, campaign.id or 0)
     found = status(session, slug)
     return found | {

@@ -12,6 +12,7 @@ from prefcentre.delivery.audience import Part, Plan, judge_part, plan, write_par
 from prefcentre.delivery.coming import NextMail, next_mail
 from prefcentre.delivery.explaining import Against, Verdict, of_outcome
 from prefcentre.delivery.facts import Question, channel_facts
+from prefcentre.delivery.hits import recompute_hits, recompute_outdated_hits, settle_hits
 from prefcentre.delivery.launch import Checked, cancel_rest, check, plan_campaign, start
 from prefcentre.delivery.ledger import live_workers, recover
 from prefcentre.delivery.models import Delivery, DeliveryState
@@ -105,12 +106,15 @@ __all__ = [
     "prove_accepted",
     "recipients",
     "recipients_with_ids",
+    "recompute_hits",
+    "recompute_outdated_hits",
     "recover",
     "refusals",
     "report",
     "send_proof",
     "send_test",
     "sent_to",
+    "settle_hits",
     "settle_unknowns",
     "start",
     "status",

@@ -5,7 +5,7 @@ Part of the reporting service; ``service`` offers these functions to other packa
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
@@ -22,6 +22,8 @@ from prefcentre.tracking import service as tracking
 from prefcentre.tracking.service import Tally
 
 _READING_TIME = timedelta(days=7)
+# More hits than these wait for the clockwork, which looks every few seconds.
+_SETTLED_WHILE_WAITING = 2_000
 _SHOWN_IN_TIMELINE = {
     DeliveryState.ACCEPTED: "accepted",
     DeliveryState.FAILED: "failed",
@@ -56,6 +58,8 @@ class Figures:
     timeline: Spread
     reading: Spread
     domains: Sequence[Mapping[str, Any]]
+    opens: Mapping[str, int] = field(default_factory=dict)
+    clicks: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def accepted(self) -> int:
@@ -90,32 +94,42 @@ class Figures:
 
 
 def count(session: Session, context: Context, campaign: Campaign) -> Figures:
-    """Count everything anew from the rows; for a million recipients it takes seconds."""
+    """Count everything anew from the rows; for a million recipients it takes seconds. Opens and clicks are counted already."""
     campaign_id = campaign.id or 0
-    with context.db.tracking() as tracking_session:
-        tally = tracking.tally(tracking_session, campaign_id)
-    status = delivery.status(session, campaign.slug)
+    tally = tracking.tallies(context, [campaign_id])[campaign_id]
     begun = campaign.started_at or context.clock.now()
     return Figures(
         made_at=context.clock.now(),
-        outcomes=status["outcomes"],
-        unsubscribes=delivery.unsubscribes(session, campaign.slug),
-        human_opens=tally.human_opens,
-        machine_opens=tally.machine_opens,
-        human_clicks=tally.human_clicks,
-        machine_clicks=tally.machine_clicks,
-        links=_links(campaigns.links(session, campaign_id), tally),
+        outcomes=delivery.status(session, campaign.slug)["outcomes"],
         timeline=rules.spread(_sent(queries.outcomes_by_minute(session, campaign_id))),
-        reading=rules.spread(_read(tally), begun + _READING_TIME),
         domains=rules.by_domain(
             (domain, state.value, people)
             for domain, state, people in queries.outcomes_by_domain(session, campaign_id)
         ),
+        **_readers(session, campaign, tally, begun),
     )
 
 
+def _readers(session: Session, campaign: Campaign, tally: Tally, begun: datetime) -> dict[str, Any]:
+    """What is counted as it happens, and so is as quick to tell of a large campaign as of a small one."""
+    return {
+        "unsubscribes": delivery.unsubscribes(session, campaign.slug),
+        "human_opens": tally.human_opens,
+        "machine_opens": tally.machine_opens,
+        "human_clicks": tally.human_clicks,
+        "machine_clicks": tally.machine_clicks,
+        "opens": tally.opens,
+        "clicks": tally.clicks,
+        "links": _links(campaigns.links(session, campaign.id or 0), tally),
+        "reading": rules.spread(_read(tally), begun + _READING_TIME),
+    }
+
+
 def of_campaign(session: Session, context: Context, campaign: Campaign) -> Figures:
-    """What is known of a campaign: counted now when it is small or was never counted, else as of the last count."""
+    """What is known of a campaign: outcomes counted now when it is small or was never counted, else as of the last count.
+
+    Readers and leavers are always those of now.
+    """
     return of_campaigns(session, context, [campaign])[campaign.id or 0]
 
 
@@ -123,16 +137,20 @@ def of_campaigns(
     session: Session, context: Context, several: Sequence[Campaign]
 ) -> dict[int, Figures]:
     """The same for several campaigns."""
-    stored = queries.figures(session, [campaign.id or 0 for campaign in several])
+    numbers = [campaign.id or 0 for campaign in several]
+    stored = queries.figures(session, numbers)
+    delivery.settle_hits(context, _SETTLED_WHILE_WAITING)
+    tallies = tracking.tallies(context, numbers)
     found = {}
     for campaign in several:
-        known = stored.get(campaign.id or 0)
-        is_small = (campaign.audience or 0) <= rules.SMALL
-        found[campaign.id or 0] = (
-            count(session, context, campaign)
-            if known is None or is_small
-            else Figures.from_json(known.figures)
-        )
+        number = campaign.id or 0
+        known = stored.get(number)
+        if known is None or (campaign.audience or 0) <= rules.SMALL:
+            found[number] = count(session, context, campaign)
+            continue
+        begun = campaign.started_at or context.clock.now()
+        readers = _readers(session, campaign, tallies[number], begun)
+        found[number] = replace(Figures.from_json(known.figures), **readers)
     return found
 
 
@@ -180,8 +198,8 @@ def _read(tally: Tally) -> list[tuple[datetime, str, int]]:
     for hour, kinds in tally.hours.items():
         for kind, (people, machines) in kinds.items():
             found += [
-                (_moment(f"{hour}:00"), f"human_{kind}s", people),
-                (_moment(f"{hour}:00"), f"machine_{kind}s", machines),
+                (hour, f"human_{kind}s", people),
+                (hour, f"machine_{kind}s", machines),
             ]
     return found
 

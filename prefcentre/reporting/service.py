@@ -119,7 +119,7 @@ def readers(
 ) -> Page:
     """Recipients who opened or clicked, or for whom a machine did. Raises NotFound."""
     campaign_id = campaigns.get(session, slug).id or 0
-    with context.db.tracking() as tracking_session:
+    with context.db.tracking_reading() as tracking_session:
         ids = tracking.recipients_who(
             tracking_session,
             campaign_id,

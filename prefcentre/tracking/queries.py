@@ -1,32 +1,242 @@
 """All statements about hits; on SQLite they run on the file of opens and clicks."""
 
-from collections.abc import Collection
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlmodel import Session, col
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Session
 
 from prefcentre.db import is_sqlite
-from prefcentre.tracking.models import HitClass, TrackingEvent, TrackingKind
+from prefcentre.tracking.models import (
+    ANY_LINK,
+    HAS_DETAILS,
+    NOT_JUDGED,
+    TRACKING_METADATA,
+    HitClass,
+    TrackingCampaign,
+    TrackingEvent,
+    TrackingHour,
+    TrackingKind,
+    TrackingPeople,
+)
 
-_EVENT = TrackingEvent.__table__  # type: ignore[attr-defined]
+_EVENT = TRACKING_METADATA.tables[TrackingEvent.__tablename__]
+_PEOPLE = TRACKING_METADATA.tables[TrackingPeople.__tablename__]
+_HOUR = TRACKING_METADATA.tables[TrackingHour.__tablename__]
+_CAMPAIGN = TRACKING_METADATA.tables[TrackingCampaign.__tablename__]
+
+_INSERT = sa.insert(_EVENT)
+_COUNTED = (TrackingKind.OPEN, TrackingKind.CLICK)
 
 
 def append(session: Session, rows: list[dict[str, Any]]) -> None:
     """Write hits down, each given by its columns."""
     # The plain statement costs half of what the unit of work does, and pixels come in crowds.
-    session.connection().execute(sa.insert(_EVENT), rows)
+    session.connection().execute(_INSERT, rows)
 
 
-def how_many_people(session: Session, campaign_id: int) -> list[tuple[TrackingKind, HitClass, int]]:
-    """For each kind and class: how many recipients it was seen for."""
-    event = TrackingEvent
-    rows = session.execute(
-        sa.select(event.kind, event.hit_class, sa.func.count(sa.distinct(col(event.delivery_id))))  # type: ignore[call-overload]
-        .where(col(event.campaign_id) == campaign_id)
-        .group_by(col(event.kind), col(event.hit_class))
+# --- judging --------------------------------------------------------------------------------------
+
+
+def first_not_judged(session: Session) -> int | None:
+    """The campaign of a hit that is not in the counts yet."""
+    return session.scalar(
+        sa.select(_EVENT.c.campaign_id)
+        .where(sa.text(NOT_JUDGED))
+        .order_by(_EVENT.c.campaign_id)
+        .limit(1)
     )
-    return [(kind, hit_class, count) for kind, hit_class, count in rows]
+
+
+def not_judged(session: Session, campaign_id: int, limit: int) -> list[Any]:
+    """Hits of a campaign that are not in the counts yet, the oldest first."""
+    wanted = sa.select(_EVENT).where(_EVENT.c.campaign_id == campaign_id, sa.text(NOT_JUDGED))
+    return list(session.execute(wanted.order_by(_EVENT.c.id).limit(limit)))
+
+
+def of_messages(
+    session: Session, campaign_id: int, delivery_ids: Collection[int], most: int
+) -> list[Any]:
+    """The first hits on each of these messages, so many of each at most, in order."""
+    numbers = sorted(delivery_ids)
+    if is_sqlite(session):
+        listed: Any = sa.func.json_each(json.dumps(numbers)).table_valued("value", name="wanted")
+        first = _first_of(campaign_id, listed.c.value, most).correlate(listed)
+        found = sa.select(_EVENT).select_from(listed).join(_EVENT, _EVENT.c.id.in_(first))
+    else:
+        array = sa.cast(numbers, postgresql.ARRAY(sa.Integer))
+        listed = sa.func.unnest(array).table_valued("value", name="wanted").render_derived()
+        ids = _first_of(campaign_id, listed.c.value, most).correlate(listed).lateral("first")
+        found = (
+            sa.select(_EVENT)
+            .select_from(listed)
+            .join(ids, sa.true())
+            .join(_EVENT, _EVENT.c.id == ids.c.id)
+        )
+    return list(session.execute(found.order_by(_EVENT.c.delivery_id, _EVENT.c.id)))
+
+
+def _first_of(campaign_id: int, delivery_id: Any, most: int) -> Any:
+    event = _EVENT.alias("earlier")
+    return (
+        sa.select(event.c.id)
+        .where(event.c.campaign_id == campaign_id, event.c.delivery_id == delivery_id)
+        .order_by(event.c.id)
+        .limit(most)
+    )
+
+
+def messages_after(session: Session, campaign_id: int, after: int, limit: int) -> list[int]:
+    """Messages of a campaign with hits on them, in order."""
+    wanted = (
+        sa.select(_EVENT.c.delivery_id)
+        .where(_EVENT.c.campaign_id == campaign_id, _EVENT.c.delivery_id > after)
+        .distinct()
+        .order_by(_EVENT.c.delivery_id)
+        .limit(limit)
+    )
+    return list(session.scalars(wanted))
+
+
+def turn_of(session: Session, campaign_id: int) -> int:
+    """How often the counts of a campaign were changed."""
+    return (
+        session.scalar(sa.select(_CAMPAIGN.c.turn).where(_CAMPAIGN.c.campaign_id == campaign_id))
+        or 0
+    )
+
+
+def take_turn(session: Session, campaign_id: int, turn: int, version: int) -> bool:
+    """Whether nobody has changed the counts of a campaign since ``turn``; from here on nobody else does until the commit."""
+    insert = _insert_into(session, _CAMPAIGN)
+    first = insert.values(campaign_id=campaign_id, rules=version, turn=0)
+    session.execute(first.on_conflict_do_nothing(index_elements=["campaign_id"]))
+    taken: Any = session.execute(
+        sa.update(_CAMPAIGN)
+        .where(_CAMPAIGN.c.campaign_id == campaign_id, _CAMPAIGN.c.turn == turn)
+        .values(turn=turn + 1)
+    )
+    return bool(taken.rowcount)
+
+
+def keep_verdicts(session: Session, verdicts: Sequence[Mapping[str, Any]]) -> None:
+    """Write down what hits are taken for: ``which``, ``hit_class``, ``reason``, ``sign``, ``rules``, ``after_ms``."""
+    if verdicts:
+        session.connection().execute(_VERDICT, list(verdicts))
+
+
+_VERDICT = (
+    sa.update(_EVENT)
+    .where(_EVENT.c.id == sa.bindparam("which"))
+    .values(
+        {
+            name: sa.bindparam(f"new_{name}")
+            for name in ("hit_class", "reason", "sign", "rules", "after_ms")
+        }
+    )
+)
+
+
+def add_people(session: Session, changes: Sequence[Mapping[str, Any]]) -> None:
+    """Add to the counts of recipients, each given by its columns."""
+    _add(session, _PEOPLE, changes, "people")
+
+
+def add_hits(session: Session, changes: Sequence[Mapping[str, Any]]) -> None:
+    """Add to the counts of hits, each given by its columns."""
+    _add(session, _HOUR, changes, "hits")
+
+
+def _add(
+    session: Session, table: sa.Table, changes: Sequence[Mapping[str, Any]], amount: str
+) -> None:
+    if not changes:
+        return
+    insert = _insert_into(session, table)
+    keys = [column.name for column in table.primary_key]
+    statement = insert.on_conflict_do_update(
+        index_elements=keys, set_={amount: table.c[amount] + insert.excluded[amount]}
+    )
+    # In one order, so that two who add on PostgreSQL never wait for each other in a circle.
+    ordered = sorted(changes, key=lambda row: tuple(str(row[key]) for key in keys))
+    session.connection().execute(statement, ordered)
+
+
+def _insert_into(session: Session, table: sa.Table) -> Any:
+    return sqlite.insert(table) if is_sqlite(session) else postgresql.insert(table)
+
+
+def judged_otherwise(session: Session, version: int) -> list[int]:
+    """Campaigns whose hits were judged by another version of the rules."""
+    wanted = sa.select(_CAMPAIGN.c.campaign_id).where(_CAMPAIGN.c.rules != version)
+    return list(session.scalars(wanted.order_by(_CAMPAIGN.c.campaign_id)))
+
+
+def judged_by(session: Session, campaign_id: int, version: int) -> None:
+    """Say that all hits of a campaign are judged by this version."""
+    session.execute(
+        sa.update(_CAMPAIGN)
+        .where(_CAMPAIGN.c.campaign_id == campaign_id)
+        .values(rules=version, turn=_CAMPAIGN.c.turn + 1)
+    )
+
+
+def campaigns_with_hits(session: Session) -> list[int]:
+    """Campaigns of which any hit was judged."""
+    return list(
+        session.scalars(sa.select(_CAMPAIGN.c.campaign_id).order_by(_CAMPAIGN.c.campaign_id))
+    )
+
+
+# --- what is counted ------------------------------------------------------------------------------
+
+
+def people(session: Session, campaign_id: int) -> list[Any]:
+    """How many recipients there are of each kind, link and reader: what was counted."""
+    wanted = sa.select(_PEOPLE.c.kind, _PEOPLE.c.link, _PEOPLE.c.reader, _PEOPLE.c.people)
+    return list(
+        session.execute(wanted.where(_PEOPLE.c.campaign_id == campaign_id, _PEOPLE.c.people != 0))
+    )
+
+
+def hits(session: Session, campaign_id: int) -> list[Any]:
+    """How many hits there were in each hour, of each kind, link and class: what was counted."""
+    wanted = sa.select(_HOUR.c.hour, _HOUR.c.kind, _HOUR.c.link, _HOUR.c.hit_class, _HOUR.c.hits)
+    return list(
+        session.execute(wanted.where(_HOUR.c.campaign_id == campaign_id, _HOUR.c.hits != 0))
+    )
+
+
+def hits_by_hour(session: Session, campaign_id: int) -> list[Any]:
+    """For each hour, kind and class: how many hits, of all links together."""
+    total = sa.func.sum(_HOUR.c.hits).label("hits")
+    wanted = sa.select(_HOUR.c.hour, _HOUR.c.kind, _HOUR.c.hit_class, total)
+    of_campaign = wanted.where(_HOUR.c.campaign_id == campaign_id)
+    return list(
+        session.execute(of_campaign.group_by(_HOUR.c.hour, _HOUR.c.kind, _HOUR.c.hit_class))
+    )
+
+
+def counted_anew(session: Session, campaign_id: int) -> Iterable[Any]:
+    """Every judged hit that is in the counts: delivery_id, kind, link, hit_class, reason, at."""
+    wanted = sa.select(
+        _EVENT.c.delivery_id,
+        _EVENT.c.kind,
+        _EVENT.c.link,
+        _EVENT.c.hit_class,
+        _EVENT.c.reason,
+        _EVENT.c.at,
+    ).where(
+        _EVENT.c.campaign_id == campaign_id,
+        _EVENT.c.kind.in_(_COUNTED),
+        _EVENT.c.rules.is_not(None),
+    )
+    return session.execute(
+        wanted.order_by(_EVENT.c.delivery_id, _EVENT.c.id), execution_options={"yield_per": 5_000}
+    )
 
 
 def people_who(
@@ -50,37 +260,41 @@ def people_who(
     return [row.delivery_id for row in session.execute(wanted)]
 
 
-def how_many_with(
-    session: Session, campaign_id: int, kind: TrackingKind, classes: Collection[HitClass]
-) -> int:
-    """How many recipients there are of whom a hit of any of these classes was seen."""
-    count = sa.select(sa.func.count(sa.distinct(_EVENT.c.delivery_id))).where(
-        _EVENT.c.campaign_id == campaign_id,
-        _EVENT.c.kind == kind,
-        _EVENT.c.hit_class.in_(list(classes)),
+# --- what is forgotten ----------------------------------------------------------------------------
+
+
+def drop_details(session: Session, before: datetime, limit: int) -> int:
+    """Forget from where hits before then came and with what, so many at a time; how many were forgotten."""
+    old = (
+        sa.select(_EVENT.c.id)
+        .where(_EVENT.c.at < before, sa.text(f"({HAS_DETAILS})"))
+        .order_by(_EVENT.c.at)
+        .limit(limit)
     )
-    return session.scalar(count) or 0
-
-
-def people_by_link(session: Session, campaign_id: int, classes: Collection[HitClass]) -> list[Any]:
-    """For each link how many recipients followed it: those with a hit of these classes (``chosen``), and the others."""
-    chosen = sa.case((_EVENT.c.hit_class.in_(list(classes)), 1), else_=0).label("chosen")
-    people = sa.func.count(sa.distinct(_EVENT.c.delivery_id)).label("people")
-    wanted = sa.select(_EVENT.c.link, chosen, people).where(
-        _EVENT.c.campaign_id == campaign_id, _EVENT.c.kind == TrackingKind.CLICK
+    dropped: Any = session.execute(
+        sa.update(_EVENT).where(_EVENT.c.id.in_(old)).values(ip=None, user_agent=None)
     )
-    return list(session.execute(wanted.group_by(_EVENT.c.link, chosen)))
+    return int(dropped.rowcount)
 
 
-def hits_by_hour(session: Session, campaign_id: int) -> list[Any]:
-    """For each hour, kind and class: how many hits; the hour is the beginning of a time in UTC, such as 2026-11-02 10."""
-    at = _EVENT.c.at
-    hour: Any = (
-        sa.func.substr(sa.type_coerce(at, sa.String), 1, 13)
-        if is_sqlite(session)
-        else sa.func.to_char(sa.func.timezone("UTC", at), "YYYY-MM-DD HH24")
+def hits_on(session: Session, campaign_id: int, delivery_id: int) -> list[Any]:
+    """Every hit on one message."""
+    wanted = sa.select(_EVENT).where(
+        _EVENT.c.campaign_id == campaign_id, _EVENT.c.delivery_id == delivery_id
     )
-    hour = hour.label("hour")
-    wanted = sa.select(hour, _EVENT.c.kind, _EVENT.c.hit_class, sa.func.count().label("hits"))
-    of_campaign = wanted.where(_EVENT.c.campaign_id == campaign_id)
-    return list(session.execute(of_campaign.group_by(hour, _EVENT.c.kind, _EVENT.c.hit_class)))
+    return list(session.execute(wanted.order_by(_EVENT.c.id)))
+
+
+def delete_hits_on(session: Session, campaign_id: int, delivery_id: int) -> int:
+    """Take every hit on one message out."""
+    gone: Any = session.execute(
+        sa.delete(_EVENT).where(
+            _EVENT.c.campaign_id == campaign_id, _EVENT.c.delivery_id == delivery_id
+        )
+    )
+    return int(gone.rowcount)
+
+
+def link_of(kind: TrackingKind, link: int | None) -> int:
+    """The link as counts name it."""
+    return ANY_LINK if kind is TrackingKind.OPEN or link is None else link

@@ -1,33 +1,50 @@
-"""Opens and clicks of those who agreed: write a hit down with its class, and count people by class."""
+"""Opens and clicks of those who agreed: write a hit down, judge it beside the others, and count people by class."""
 
-import threading
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
 
 from sqlmodel import Session
 
 from prefcentre.context import Context
-from prefcentre.errors import Unavailable
-from prefcentre.metrics import meters
-from prefcentre.preferences import service as preferences
 from prefcentre.tracking import queries, rules
 from prefcentre.tracking.links import TrackingLinks
-from prefcentre.tracking.models import HitClass, TrackingKind
+from prefcentre.tracking.models import ANY_LINK, HitClass, Reader, TrackingKind
+from prefcentre.tracking.recording import Hit, Recorder, is_hit, record_hit, record_hits
+from prefcentre.tracking.settling import (
+    Sent,
+    differences,
+    forget,
+    recompute,
+    recompute_outdated,
+    settle,
+)
 
 __all__ = [
     "HEADERS",
     "Hit",
     "HitClass",
+    "KeptHit",
+    "Reader",
     "Recorder",
+    "Sent",
     "Tally",
     "TrackingKind",
+    "campaigns_with_hits",
     "counts",
+    "differences",
+    "drop_details",
+    "forget",
+    "hits_on",
     "is_hit",
     "recipients_who",
+    "recompute",
+    "recompute_outdated",
     "record_hit",
     "record_hits",
+    "settle",
+    "tallies",
     "tally",
     "token_reader",
 ]
@@ -35,23 +52,8 @@ __all__ = [
 HEADERS = rules.PURPOSE_HEADERS
 """The headers that ``Hit.headers`` needs."""
 
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A request for a pixel (``link`` is None) or for link number ``link``, as it came in."""
-
-    campaign_id: int
-    delivery_id: int
-    link: int | None = None
-    method: str = "GET"
-    headers: Mapping[str, str] = field(default_factory=dict)
-    agent: str | None = None
-    ip: str | None = None
-
-    @property
-    def kind(self) -> Literal["open", "click"]:
-        """What was hit."""
-        return "open" if self.link is None else "click"
+_COUNTED = (TrackingKind.OPEN, TrackingKind.CLICK)
+_DROPPED_AT_ONCE = 1_000
 
 
 def token_reader(context: Context) -> Callable[[str], tuple[int, int]]:
@@ -59,128 +61,87 @@ def token_reader(context: Context) -> Callable[[str], tuple[int, int]]:
     return TrackingLinks(context.settings, context.links).read
 
 
-def is_hit(hit: Hit) -> bool:
-    """Whether a request may be written down at all: HEAD and everything else but GET is not a hit (R166)."""
-    return rules.counts_at_all(hit.method)
-
-
-def record_hits(session: Session, context: Context, hits: Sequence[Hit]) -> list[HitClass]:
-    """Write hits down, each with its class and why, its address cut to a network and its agent reduced.
-
-    ``session`` is one of ``context.db.tracking()``. The caller has asked whether these people agree to be counted at
-    this moment (R153, R155) and whether it is a hit; ``Recorder`` does. Machines are written down too, by their class, so that a
-    revised rule can be applied later (R165).
-    """
-    rows = [_row(context, hit) for hit in hits]
-    queries.append(session, rows)
-    return [row["hit_class"] for row in rows]
-
-
-def record_hit(session: Session, context: Context, hit: Hit) -> HitClass:
-    """As ``record_hits``, for one."""
-    return record_hits(session, context, [hit])[0]
-
-
-class Recorder:
-    """Writes hits for the many threads of one process, durably and in groups.
-
-    Whoever finds nobody writing writes for all who wait, so that a crowd costs one look at their choices and one
-    commit, and no thread polls for the database's lock.
-    """
-
-    def __init__(self, context: Context) -> None:
-        self._context = context
-        self._waiting: list[_Waiting] = []
-        self._queue = threading.Lock()
-        self._writing = threading.Lock()
-
-    def record(self, hit: Hit, subscriber_id: int) -> None:
-        """Write one hit of this person down, if they agree to it now (R153, R155); returns when that is committed.
-
-        Raises Unavailable when it could not be done.
-        """
-        mine = _Waiting(hit, subscriber_id)
-        with self._queue:
-            self._waiting.append(mine)
-        with self._writing:
-            if not mine.taken:
-                self._write_all()
-        if not mine.done:
-            raise Unavailable("A hit could not be written down.")
-
-    def _write_all(self) -> None:
-        with self._queue:
-            group, self._waiting = self._waiting, []
-        for waiting in group:
-            waiting.taken = True
-        hits = self._agreed(group)
-        if hits:
-            with self._context.db.tracking() as session:
-                classes = record_hits(session, self._context, hits)
-            kinds = Counter(
-                (hit.kind, found.value) for hit, found in zip(hits, classes, strict=True)
-            )
-            for labels, count in kinds.items():
-                meters.HITS.add(count, *labels)
-        for waiting in group:
-            waiting.done = True
-
-    def _agreed(self, group: Sequence["_Waiting"]) -> list[Hit]:
-        with self._context.db.reading() as session:
-            people = {waiting.subscriber_id for waiting in group}
-            agreed = preferences.who_may_be_counted(session, people)
-        return [w.hit for w in group if (w.subscriber_id, w.hit.kind) in agreed]
-
-
-@dataclass(slots=True)
-class _Waiting:
-    hit: Hit
-    subscriber_id: int
-    taken: bool = False
-    done: bool = False
+# --- what is counted ------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
     """What was seen of a campaign's readers, machines apart.
 
-    ``links`` has for each link how many people and how many machines followed it, ``hours`` the hits of each hour
-    (UTC) by kind, again of people and of machines.
+    ``opens`` and ``clicks`` are recipients by class. ``links`` has for each link how many people and how many machines
+    followed it, ``hours`` the hits of each hour (UTC) by kind, again of people and of machines.
     """
 
     human_opens: int
     human_clicks: int
     machine_opens: int
     machine_clicks: int
-    links: dict[int, tuple[int, int]]
-    hours: dict[str, dict[str, tuple[int, int]]]
+    opens: Mapping[str, int]
+    clicks: Mapping[str, int]
+    links: Mapping[int, tuple[int, int]]
+    hours: Mapping[datetime, Mapping[str, tuple[int, int]]]
 
 
 def tally(session: Session, campaign_id: int) -> Tally:
-    """Count a campaign's readers (R165, R174); ``session`` is one of ``context.db.tracking()``.
+    """What is counted of a campaign's readers (R165, R174); ``session`` is one of ``context.db.tracking_reading()``.
 
     Proxies open on behalf of a person and count as one; what cannot be told counts as a machine. A recipient of whom
-    both were seen stands in both.
+    both were seen stands in both. It reads counts and no hits, so it takes as long for a million readers as for one;
+    what came since the last ``settle`` is not in them.
     """
+    people: dict[tuple[TrackingKind, int, Reader], int] = {
+        (row.kind, row.link, row.reader): row.people for row in queries.people(session, campaign_id)
+    }
 
-    def people(kind: TrackingKind, classes: frozenset[HitClass]) -> int:
-        return queries.how_many_with(session, campaign_id, kind, classes)
+    def of_all(kind: TrackingKind, reader: Reader) -> int:
+        return people.get((kind, ANY_LINK, reader), 0)
 
     links: dict[int, tuple[int, int]] = {}
-    for link, is_person, count in queries.people_by_link(session, campaign_id, rules.PEOPLE):
-        links[link] = _added(links.get(link), count, is_person=bool(is_person))
-    hours: dict[str, dict[str, tuple[int, int]]] = {}
-    for hour, kind, hit_class, count in queries.hits_by_hour(session, campaign_id):
-        kinds = hours.setdefault(hour, {})
-        kinds[kind] = _added(kinds.get(kind), count, is_person=hit_class in rules.PEOPLE)
+    for (_, link, reader), count in people.items():
+        if link != ANY_LINK and reader in {Reader.PERSON, Reader.MACHINE}:
+            links[link] = _added(links.get(link), count, is_person=reader is Reader.PERSON)
+    hours: dict[datetime, dict[str, tuple[int, int]]] = {}
+    for row in queries.hits_by_hour(session, campaign_id):
+        kinds = hours.setdefault(row.hour, {})
+        kinds[row.kind] = _added(
+            kinds.get(row.kind), int(row.hits), is_person=row.hit_class in rules.PEOPLE
+        )
     return Tally(
-        people(TrackingKind.OPEN, rules.PEOPLE),
-        people(TrackingKind.CLICK, rules.PEOPLE),
-        people(TrackingKind.OPEN, rules.MACHINES),
-        people(TrackingKind.CLICK, rules.MACHINES),
+        of_all(TrackingKind.OPEN, Reader.PERSON),
+        of_all(TrackingKind.CLICK, Reader.PERSON),
+        of_all(TrackingKind.OPEN, Reader.MACHINE),
+        of_all(TrackingKind.CLICK, Reader.MACHINE),
+        {one.value: of_all(TrackingKind.OPEN, Reader(one)) for one in HitClass},
+        {one.value: of_all(TrackingKind.CLICK, Reader(one)) for one in HitClass},
         links,
         hours,
     )
+
+
+def _added(known: tuple[int, int] | None, count: int, *, is_person: bool) -> tuple[int, int]:
+    people, machines = known or (0, 0)
+    return (people + count, machines) if is_person else (people, machines + count)
+
+
+def tallies(context: Context, campaign_ids: Iterable[int]) -> dict[int, Tally]:
+    """The same for several campaigns; opens its own session."""
+    with context.db.tracking_reading() as session:
+        return {number: tally(session, number) for number in campaign_ids}
+
+
+def counts(session: Session, campaign_id: int) -> dict[str, dict[str, int]]:
+    """How many recipients opened and clicked, by class; every class is named, also with nobody in it.
+
+    A recipient who was seen as human and as proxy stands in both. As ``tally``, it reads what was counted.
+    """
+    found: dict[str, dict[str, int]] = {
+        f"{kind.value}s": {one.value: 0 for one in HitClass} for kind in _COUNTED
+    }
+    for row in queries.people(session, campaign_id):
+        classes = found[f"{row.kind.value}s"]
+        if row.link == ANY_LINK and row.reader.value in classes:
+            classes[row.reader.value] = row.people
+    return found
 
 
 def recipients_who(
@@ -198,34 +159,53 @@ def recipients_who(
     return queries.people_who(session, campaign_id, kind, classes, link, after, limit)
 
 
-def _added(known: tuple[int, int] | None, count: int, *, is_person: bool) -> tuple[int, int]:
-    people, machines = known or (0, 0)
-    return (people + count, machines) if is_person else (people, machines + count)
+def campaigns_with_hits(session: Session) -> list[int]:
+    """The numbers of all campaigns of which hits were counted."""
+    return queries.campaigns_with_hits(session)
 
 
-def _row(context: Context, hit: Hit) -> dict[str, Any]:
-    verdict = rules.classify(hit.headers, hit.agent)
-    return {
-        "campaign_id": hit.campaign_id,
-        "delivery_id": hit.delivery_id,
-        "kind": TrackingKind(hit.kind),
-        "link": hit.link,
-        "at": context.clock.now(),
-        "hit_class": verdict.hit_class,
-        "reason": verdict.reason,
-        "ip": rules.truncated_ip(hit.ip),
-        "user_agent": rules.reduced_agent(hit.agent),
-    }
+# --- what is kept of a person -----------------------------------------------------------------------
 
 
-def counts(session: Session, campaign_id: int) -> dict[str, dict[str, int]]:
-    """How many recipients opened and clicked, by class; every class is named, also with nobody in it.
+@dataclass(frozen=True, slots=True)
+class KeptHit:
+    """One hit as it is kept, for the person who made it."""
 
-    ``session`` is one of ``context.db.tracking()``. A recipient who was seen as human and as proxy stands in both.
+    campaign_id: int
+    kind: TrackingKind
+    link: int | None
+    at: datetime
+    hit_class: HitClass
+    reason: str
+    network: str | None
+    agent: str | None
+
+    def as_json(self) -> dict[str, Any]:
+        """For an answer to somebody who asks what is held about them."""
+        return asdict(self) | {"at": self.at.isoformat()}
+
+
+def hits_on(session: Session, messages: Sequence[tuple[int, int]]) -> list[KeptHit]:
+    """Everything that is kept about hits on these messages (campaign and delivery), HEAD requests too (R132)."""
+    return [
+        KeptHit(
+            row.campaign_id,
+            row.kind,
+            row.link,
+            row.at,
+            row.hit_class,
+            row.reason,
+            row.ip,
+            row.user_agent,
+        )
+        for message in messages
+        for row in queries.hits_on(session, *message)
+    ]
+
+
+def drop_details(session: Session, before: datetime, at_once: int = _DROPPED_AT_ONCE) -> int:
+    """Forget from where hits before then came and with what agent; how many were forgotten. Call it until that is 0 (R146).
+
+    Classes, reasons and counts stay. ``session`` is one of ``context.db.tracking()``.
     """
-    found: dict[str, dict[str, int]] = {
-        f"{kind.value}s": {hit_class.value: 0 for hit_class in HitClass} for kind in TrackingKind
-    }
-    for kind, hit_class, people in queries.how_many_people(session, campaign_id):
-        found[f"{kind.value}s"][hit_class.value] = people
-    return found
+    return queries.drop_details(session, before, at_once)

@@ -27,11 +27,15 @@ _ALWAYS = {
 _HSTS = "max-age=31536000"
 
 
+def on_every_answer(settings: Settings) -> dict[str, str]:
+    """The headers of an answer that sets none of its own."""
+    is_https = settings.public_url.startswith("https:")
+    return _ALWAYS | ({"Strict-Transport-Security": _HSTS} if is_https else {})
+
+
 def register(app: Flask, settings: Settings) -> None:
     """Put the headers on every answer, error pages included; a view may set its own value first."""
-    always = _ALWAYS | (
-        {"Strict-Transport-Security": _HSTS} if settings.public_url.startswith("https:") else {}
-    )
+    always = on_every_answer(settings)
 
     @app.after_request
     def add(response: Response) -> Response:

@@ -1,9 +1,13 @@
 """A campaign that went out, with readers, and one that is about to."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 import sqlalchemy as sa
 
 from prefcentre.context import Context
 from prefcentre.delivery.models import Delivery, DeliveryState
+from prefcentre.testing import FrozenClock
 from prefcentre.testing.makers import Cast, make_consent, make_person
 from prefcentre.tracking import service as tracking
 from prefcentre.tracking.service import Hit
@@ -31,6 +35,7 @@ def put(context: Context, state: DeliveryState, *ids: int, **values: object) -> 
 
 
 def hit(context: Context, delivery: int, link: int | None = None, agent: str = BROWSER) -> None:
-    """Somebody, or a machine, opened a mail or followed a link in it."""
-    with context.db.tracking() as session:
-        tracking.record_hit(session, context, Hit(1, delivery, link, agent=agent))
+    """Somebody, or a machine, opened a mail or followed a link in it a minute after it was sent."""
+    later = replace(context, clock=FrozenClock(context.clock.now() + timedelta(minutes=1)))
+    with later.db.tracking() as session:
+        tracking.record_hit(session, later, Hit(1, delivery, link, agent=agent))

@@ -16,6 +16,9 @@ from prefcentre.tracking.service import Hit
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"
 
+LONG_AGO = service.Sent(links=lambda _: 10, taken=lambda *_: {})
+"""Ten links in each message, which was sent at a time that nobody knows."""
+
 
 def record(context: Context, *hits: Hit) -> list[HitClass]:
     with context.db.tracking() as session:
@@ -23,7 +26,8 @@ def record(context: Context, *hits: Hit) -> list[HitClass]:
 
 
 def counts(context: Context, campaign_id: int = 1) -> dict[str, dict[str, int]]:
-    with context.db.tracking() as session:
+    service.settle(context, LONG_AGO)
+    with context.db.tracking_reading() as session:
         return service.counts(session, campaign_id)
 
 
@@ -64,9 +68,14 @@ def test_a_machines_hit_is_labelled_and_kept(any_context: Context) -> None:
     assert counts(any_context)["opens"]["human"] == 0
 
 
-def test_head_is_no_hit() -> None:
-    assert service.is_hit(Hit(1, 5))
-    assert not service.is_hit(Hit(1, 5, method="HEAD"))
+def test_head_is_kept_and_counts_for_nothing(any_context: Context) -> None:
+    assert not service.is_hit(Hit(1, 5, method="POST"))
+    record(any_context, Hit(1, 5, method="HEAD", agent=FIREFOX))
+    record(any_context, Hit(1, 5, link=2, method="HEAD", agent=FIREFOX))
+    assert sum(sum(found.values()) for found in counts(any_context).values()) == 0
+    with any_context.db.tracking_reading() as session:
+        assert [hit.kind for hit in service.hits_on(session, [(1, 5)])] == [TrackingKind.HEAD] * 2
+        assert service.tally(session, 1).hours == {}
 
 
 def test_a_crowd_of_threads_is_written_down_to_the_last_hit(

@@ -1,22 +1,41 @@
-"""Pixels and counted links: always answered alike, written down only for those who agree at this moment (R155)."""
+"""Pixels and counted links: always answered alike, written down only for those who agree at this moment (R155).
+
+They come in crowds right after a campaign, so requests that look as they should are answered in front of Flask, with
+headers that were put together beforehand. Everything else, a made-up token too, is Flask's, with its pages and errors.
+"""
 
 import base64
+import re
+import time
+from collections.abc import Iterable
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import structlog
 from flask import Blueprint, Response, redirect, request
+from flask.sansio.app import App
 from flask.typing import ResponseReturnValue
+from werkzeug.urls import iri_to_uri
 
 from prefcentre.campaigns import service as campaigns
 from prefcentre.context import Context
 from prefcentre.delivery import service as delivery
-from prefcentre.errors import NotFound, Unavailable
+from prefcentre.errors import NotFound, PrefcentreError, Unavailable
+from prefcentre.metrics.meters import REQUEST_SECONDS, REQUESTS
 from prefcentre.tracking import service
 from prefcentre.tracking.service import Hit
+from prefcentre.web import headers
 from prefcentre.web.public.requests import route
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 """A transparent GIF of one pixel."""
+
+_PIXEL_RULE, _CLICK_RULE = "/o/<text>", "/c/<text>/<int(max=99999):number>"
+_PATH = re.compile(r"/(?:o/([A-Za-z0-9_-]{32})|c/([A-Za-z0-9_-]{32})/(0|[1-9][0-9]{0,4}))")
+_METHODS = frozenset({"GET", "HEAD"})
 
 # Whose mail it was and where its links lead never changes once it is sent (a new version is refused then), so a crowd
 # asks the database only about choices.
@@ -25,7 +44,7 @@ _REMEMBERED = 50_000
 _log = structlog.get_logger(__name__)
 
 
-class _Hits:
+class Hits:
     """Reads tokens and writes hits down, for all threads of one process."""
 
     def __init__(self, context: Context) -> None:
@@ -62,33 +81,102 @@ class _Hits:
 
 def declare(pages: Blueprint, context: Context) -> None:
     """Add the addresses of this module."""
-    hits = _Hits(context)
-    route(pages, "GET", "/o/<text>", opened, hits)
-    route(pages, "GET", "/c/<text>/<int(max=99999):number>", clicked, hits)
+    hits = Hits(context)
+    route(pages, "GET", _PIXEL_RULE, opened, hits)
+    route(pages, "GET", _CLICK_RULE, clicked, hits)
+    pages.record_once(lambda state: _stand_in_front(state.app, hits))
 
 
-def opened(hits: _Hits, text: str) -> ResponseReturnValue:
+def opened(hits: Hits, text: str) -> ResponseReturnValue:
     """The pixel; HEAD gets the same and counts for nothing."""
     campaign_id, delivery_id = hits.read(text)
-    hits.count(_hit(campaign_id, delivery_id))
+    hits.count(_hit(request.environ, campaign_id, delivery_id))
     return Response(PIXEL, content_type="image/gif")
 
 
-def clicked(hits: _Hits, text: str, number: int) -> ResponseReturnValue:
+def clicked(hits: Hits, text: str, number: int) -> ResponseReturnValue:
     """On to where this link of the campaign leads, and never anywhere else (R160)."""
     campaign_id, delivery_id = hits.read(text)
     url = hits.address(campaign_id, number)
-    hits.count(_hit(campaign_id, delivery_id, number))
+    hits.count(_hit(request.environ, campaign_id, delivery_id, number))
     return redirect(url)
 
 
-def _hit(campaign_id: int, delivery_id: int, link: int | None = None) -> Hit:
+def _hit(
+    environ: "WSGIEnvironment", campaign_id: int, delivery_id: int, link: int | None = None
+) -> Hit:
     return Hit(
         campaign_id,
         delivery_id,
         link,
-        method=request.method,
-        headers={name: request.headers.get(name, "") for name in service.HEADERS},
-        agent=request.user_agent.string or None,
-        ip=request.remote_addr,
+        method=environ["REQUEST_METHOD"],
+        headers={name: environ.get(key, "") for name, key in _PURPOSES if key in environ},
+        agent=environ.get("HTTP_USER_AGENT") or None,
+        ip=environ.get("REMOTE_ADDR"),
     )
+
+
+_PURPOSES = tuple((name, f"HTTP_{name.upper().replace('-', '_')}") for name in service.HEADERS)
+
+
+# --- in front of Flask ------------------------------------------------------------------------------
+
+
+def _stand_in_front(app: App, hits: Hits) -> None:
+    behind: WSGIApplication = app.wsgi_app  # type: ignore[attr-defined]
+    quick = _Quick(hits)
+
+    def choose(environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "")
+        if path[:3] in {"/o/", "/c/"} and environ["REQUEST_METHOD"] in _METHODS:
+            answer = quick.answer(environ, start, path)
+            if answer is not None:
+                return answer
+        return behind(environ, start)
+
+    app.wsgi_app = choose  # type: ignore[attr-defined]
+
+
+class _Quick:
+    """Answers as the views above do, in a tenth of the time."""
+
+    def __init__(self, hits: Hits) -> None:
+        self._hits = hits
+        always = list(headers.on_every_answer(hits.context.settings).items())
+        self._pixel = [
+            ("Content-Type", "image/gif"),
+            ("Content-Length", str(len(PIXEL))),
+            *always,
+        ]
+        self._always = [
+            ("Content-Type", "text/html; charset=utf-8"),
+            ("Content-Length", "0"),
+            *always,
+        ]
+        self._on = lru_cache(_REMEMBERED)(self._headers_to)
+
+    def answer(
+        self, environ: "WSGIEnvironment", start: "StartResponse", path: str
+    ) -> Iterable[bytes] | None:
+        """The answer, or None when it takes Flask to give one; nothing was written down then."""
+        found = _PATH.fullmatch(path)
+        if found is None:
+            return None
+        began = time.monotonic()
+        is_pixel = found[1] is not None
+        link = None if is_pixel else int(found[3])
+        try:
+            campaign_id, delivery_id = self._hits.read(found[1] or found[2])
+            answer = self._pixel if link is None else self._on(campaign_id, link)
+        except PrefcentreError:
+            return None
+        self._hits.count(_hit(environ, campaign_id, delivery_id, link))
+        status, rule = ("200 OK", _PIXEL_RULE) if is_pixel else ("302 FOUND", _CLICK_RULE)
+        start(status, answer)
+        method = environ["REQUEST_METHOD"]
+        REQUESTS.add(1, rule, method, status[:3])
+        REQUEST_SECONDS.observe(time.monotonic() - began, rule)
+        return [PIXEL] if is_pixel and method == "GET" else []
+
+    def _headers_to(self, campaign_id: int, link: int) -> list[tuple[str, str]]:
+        return [*self._always, ("Location", iri_to_uri(self._hits.address(campaign_id, link)))]
