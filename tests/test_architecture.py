@@ -49,6 +49,7 @@ OTHER_DOORS: dict[str, str] = {
     "prefcentre.subscribers.identities": "an import's reading process draws them and loads no tables",
     "prefcentre.subscribers.rules": "an import's reading process checks people and loads no tables",
     "prefcentre.consent.chain": "an import's reading process prepares evidence and loads no tables",
+    "prefcentre.consent.heads": "a restored ledger puts ends aside; the service tells the story of consents",
     "prefcentre.consent.editing": "single topics on the desk; the service tells the story of consents",
     "prefcentre.contact.stopping": "the one step that closes a request and changes what may be sent",
     "prefcentre.signups.waiting": "what a page writes down and the worker does; the service is what is done",

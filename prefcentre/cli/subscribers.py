@@ -1,6 +1,7 @@
 """prefcentre subscribers: bring people in from a file, and show what is known about one."""
 
 import gc
+import json
 import os
 import sys
 import threading
@@ -19,7 +20,7 @@ from prefcentre.cli.common import JsonOption, answer, err, opened, staff
 from prefcentre.consent import service as consent
 from prefcentre.consent.service import Channel, LawfulBasis
 from prefcentre.context import Context
-from prefcentre.errors import NotFound
+from prefcentre.errors import InvalidInput, NotFound, Refused
 from prefcentre.imports import service as imports
 from prefcentre.imports.service import ImportOptions, ImportResult
 from prefcentre.subscribers import service as subscribers
@@ -133,6 +134,7 @@ def restrict(
         with context.db.writing() as session:
             person = _known(session, context, email)
             keys = subscribers.restrict(session, context, person, note=note, actor=staff())
+            suppression.note_restriction(session, context, person.consent_ref, restricted=True)
         delivery.wait_for_dots(context, keys)
     answer(as_json, {"email": email, "restricted": True}, "Their data is only stored from now on.")
 
@@ -148,7 +150,91 @@ def unrestrict(
     with opened() as context, context.db.writing() as session:
         person = _known(session, context, email)
         subscribers.unrestrict(session, context, person, note=note, actor=staff())
+        suppression.note_restriction(session, context, person.consent_ref, restricted=False)
     answer(as_json, {"email": email, "restricted": False}, "The restriction has ended.")
+
+
+@app.command()
+def export(
+    email: Annotated[str, typer.Argument(help="The person's e-mail address.")],
+    *,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="A file to write; it must not exist yet.")
+    ] = None,
+    portable: Annotated[
+        bool,
+        typer.Option("--portable", help="Only what they gave us themselves, for other programs."),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Everything that is held about one person, from every table, as JSON."""
+    from prefcentre.rights import service as rights
+
+    with opened() as context:
+        with context.db.reading() as session:
+            person = _known(session, context, email)
+            made = rights.portable if portable else rights.everything
+            data = made(session, context, person)
+        with context.db.writing() as session:
+            rights.note_export(session, context, person.id or 0, actor=staff())
+    text = json.dumps(data, ensure_ascii=False, indent=2) + "\n"
+    if out is None:
+        answer(as_json, data, text)
+        return
+    _write_private(out, text)
+    answer(as_json, {"email": email, "file": str(out)}, f"Everything is in {out}.")
+
+
+def _write_private(path: Path, text: str) -> None:
+    try:
+        # For whoever asked for it, not for everybody on this machine.
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise Refused(f"{path} exists already. Choose another name.") from None
+    except OSError as error:
+        raise InvalidInput(f"{path} can't be written: {error.strerror}.") from error
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+@app.command()
+def erase(
+    email: Annotated[str, typer.Argument(help="The person's e-mail address.")],
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Erase a person for good; only a keyed hash stays, so that no file brings them back.
+
+    Ends when their bytes are gone from the files of the database as well, for which SQLite has to write them anew.
+    """
+    from prefcentre.rights import service as rights
+
+    with opened() as context:
+        with context.db.reading() as session:
+            person = _known(session, context, email)
+        done = rights.erase(context, person.id or 0, actor=staff(), at_once=True)
+        if done is None:
+            raise NotFound("Somebody else has erased this person meanwhile.")
+        data = {
+            "erased": True,
+            "files": done.files,
+            "finished": done.is_finished,
+            "later": [str(path) for path in done.later],
+        }
+    answer(as_json, data, _erased(data))
+
+
+def _erased(data: Mapping[str, Any]) -> str:
+    lines = ["They are erased. A keyed hash stays, so that no file brings them back."]
+    if data["files"]:
+        lines.append(f"Their lines are gone from {data['files']:,} files.")
+    lines += [
+        f"{path} belongs to an import under way; repeat this when it is over: their line is refused."
+        for path in data["later"]
+    ]
+    if not data["finished"] and not data["later"]:
+        lines.append("Deleted bytes are still in the database's files; a worker writes them anew.")
+    return "\n".join(lines)
 
 
 @app.command()

@@ -21,6 +21,7 @@ _HOMES = {
     "limits": ("limits", "app"),
     "exports": ("exports", "app"),
     "contact": ("contact", "app"),
+    "retention": ("retention", "app"),
     "staff": ("staff", "app"),
 }
 

@@ -40,6 +40,25 @@ def read(folder: Path) -> dict[int, str]:
     return found
 
 
+def put_aside(folder: Path, after: int, name: str) -> int:
+    """Move the ends after this number into a file of that name, and say how many these are; for a restored ledger."""
+    path = folder / FILE_NAME
+    lost = [number for number in read(folder) if number > after]
+    if not lost:
+        return 0
+    kept, gone = [], []
+    with path.open(encoding="ascii", errors="replace") as lines:
+        for line in lines:
+            seq, _, _ = line.partition(" ")
+            (gone if seq.isdigit() and int(seq) > after else kept).append(line)
+    _append(folder / name, "".join(gone))
+    beside = path.with_suffix(".new")
+    beside.write_text("".join(kept), encoding="ascii", errors="replace")
+    beside.chmod(0o600)
+    beside.replace(path)
+    return len(lost)
+
+
 def _write(session: Any) -> None:
     # The end of a savepoint is reported too, but it is not a commit yet.
     waiting = None if session.in_nested_transaction() else session.info.get(_WAITING)

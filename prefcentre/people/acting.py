@@ -213,13 +213,16 @@ def pause(
 def restrict(session: Session, context: Context, person: Subscriber, desk: Desk) -> list[bytes]:
     """As ``subscribers.restrict``. Raises InvalidInput without a note."""
     note = _required(desk.note, "Write why their data is put aside.")
-    return subscribers.restrict(session, context, person, note=note, actor=desk.actor)
+    keys = subscribers.restrict(session, context, person, note=note, actor=desk.actor)
+    suppression.note_restriction(session, context, person.consent_ref, restricted=True)
+    return keys
 
 
 def unrestrict(session: Session, context: Context, person: Subscriber, desk: Desk) -> None:
     """As ``subscribers.unrestrict``. Raises InvalidInput without a note."""
     note = _required(desk.note, "Write why the restriction ends.")
     subscribers.unrestrict(session, context, person, note=note, actor=desk.actor)
+    suppression.note_restriction(session, context, person.consent_ref, restricted=False)
 
 
 def mail_link(session: Session, context: Context, person: Subscriber, desk: Desk) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 
 from sqlmodel import Session
 
+from prefcentre.audit import service as audit
+from prefcentre.audit.service import AuditAction
 from prefcentre.consent import service as consent
 from prefcentre.consent.service import LawfulBasis
 from prefcentre.context import Context
@@ -17,7 +19,6 @@ from prefcentre.preferences import service as preferences
 from prefcentre.rights import erasing, places_queries, retention, rules
 from prefcentre.rights.places_queries import Section
 from prefcentre.rights.providers import PROVIDERS
-from prefcentre.subscribers import service as subscribers
 from prefcentre.subscribers.service import PROFILE, Subscriber
 from prefcentre.suppression import service as suppression
 
@@ -189,6 +190,8 @@ def _flat(values: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
             yield name, str(value)
 
 
-def person_with(session: Session, context: Context, email: str) -> Subscriber | None:
-    """The person with this address, or None. Raises InvalidAddress."""
-    return subscribers.find(session, context, email)
+def note_export(session: Session, context: Context, subscriber_id: int, *, actor: str) -> None:
+    """Write down that staff took everything about a person."""
+    audit.append(
+        session, context, AuditAction.PERSON_EXPORTED, actor=actor, subscriber_id=subscriber_id
+    )

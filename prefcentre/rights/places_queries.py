@@ -20,6 +20,7 @@ from prefcentre.campaigns.models import Campaign
 from prefcentre.consent.models import ConsentWording, Topic
 from prefcentre.contact import models as _contact
 from prefcentre.delivery.models import DeliveryState
+from prefcentre.feedback import models as _feedback
 from prefcentre.preferences import models as _preferences
 from prefcentre.reasons import Reason
 from prefcentre.rights import models as _rights
@@ -30,7 +31,16 @@ from prefcentre.suppression import models as _suppression
 from prefcentre.tracking.models import TRACKING_METADATA
 
 # Imported for the tables that they put into the metadata.
-_MODULES = (_audit, _contact, _preferences, _rights, _servicemail, _signups, _suppression)
+_MODULES = (
+    _audit,
+    _contact,
+    _feedback,
+    _preferences,
+    _rights,
+    _servicemail,
+    _signups,
+    _suppression,
+)
 
 
 class Section(StrEnum):
@@ -208,6 +218,9 @@ PLACES: tuple[Place, ...] = (
     Place("import_part", Section.SOURCES, lambda t, w: sa.and_(*_came_with(t, w)), empty={}),
     Place("import_change", Section.SOURCES, _number(), goes_with_the_person=True),
     Place("audit_event", Section.STAFF, _about_requests, empty={"note": "", "details": {}}),
+    # What their package forgets stands in ``providers``.
+    Place("feedback_event", Section.RETURNS, _number(), empty={}),
+    Place("inbound_message", Section.RETURNS, _number(), empty={}),
     Place("service_mail", Section.WAITING, _either(_number(), _text("email"))),
     Place("confirmation", Section.WAITING, _number(), goes_with_the_person=True),
     Place("page_request", Section.WAITING, _asked),
@@ -227,6 +240,8 @@ WITHOUT_PEOPLE: Mapping[str, str] = {
     "consent_head": "the end of the chain",
     "consent_wording": "words that people are shown",
     "export_run": "how many people were on a list",
+    "feedback_rate": "numbers",
+    "feedback_stop": "numbers",
     "journal_mark": "a number",
     "lease": "processes",
     "leaving_reason": "why somebody left, without a name from the beginning",
@@ -246,6 +261,10 @@ WITHOUT_PEOPLE: Mapping[str, str] = {
     "throttle_state": "limits",
     "throttle_use": "limits",
     "topic": "what people can agree to",
+    "tracking_campaign": "numbers",
+    "tracking_hour": "numbers",
+    "tracking_people": "numbers",
+    "webhook_call": "marks of calls that providers made",
     "worker": "processes",
 }
 """Tables that hold nothing about people, and what they hold."""
@@ -260,6 +279,10 @@ STRAYS: Mapping[str, tuple[str, ...]] = {
     "suppression": ("note", "lift_note"),
     "worker": ("trouble",),
 }
+
+
+DETAILS = ("ip", "user_agent")
+"""What a hit says of whoever made it."""
 
 
 # --- reading --------------------------------------------------------------------------------------------------------
@@ -365,16 +388,10 @@ def erase(session: Session, whom: Whom) -> None:
 
 
 def erase_tracked(tracking: Session, of_deliveries: Sequence[tuple[int, int]]) -> None:
-    """Keep of hits no more than that there were some: whatever may be missing from their rows goes."""
+    """Keep of hits no more than that there were some: from where and with what they came goes."""
     for table in tracked_tables():
-        nothing = {
-            column.name: None
-            for column in table.c
-            if column.nullable and column.name not in {"link", "campaign_id", "delivery_id"}
-        }
-        if not nothing:
-            continue
-        for campaign_id, delivery_id in of_deliveries:
+        nothing = dict.fromkeys([name for name in DETAILS if name in table.c], sa.null())
+        for campaign_id, delivery_id in of_deliveries if nothing else ():
             tracking.execute(
                 sa.update(table)
                 .where(table.c.campaign_id == campaign_id, table.c.delivery_id == delivery_id)

@@ -10,6 +10,7 @@ from typing import Any
 from sqlmodel import Session
 
 from prefcentre.context import Context
+from prefcentre.feedback import service as feedback
 from prefcentre.rights.places_queries import Section
 
 Rows = Sequence[Mapping[str, Any]]
@@ -25,4 +26,11 @@ class Provider:
     forget: Callable[[Session, Context, int], object]
 
 
-PROVIDERS: tuple[Provider, ...] = ()
+PROVIDERS: tuple[Provider, ...] = (
+    Provider(
+        Section.RETURNS,
+        frozenset({"feedback_event", "inbound_message"}),
+        lambda session, _, number: feedback.held_about(session, number),
+        lambda session, _, number: feedback.forget(session, number),
+    ),
+)

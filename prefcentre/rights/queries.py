@@ -6,6 +6,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlmodel import Session, SQLModel, col, select
 
+from prefcentre.consent.models import ConsentEvent
 from prefcentre.contact.models import ContactRequest
 from prefcentre.rights.models import DataLink, Erasure, RetentionRun, RightsRequest
 from prefcentre.rights.places_queries import Whom, mentions
@@ -205,6 +206,11 @@ def move_journal_mark(session: Session, line: int) -> None:
     known.line = line
     session.add(known)
     session.flush()
+
+
+def last_event(session: Session) -> int:
+    """The number of the last event of the consent ledger; 0 when there is none."""
+    return int(session.execute(sa.select(sa.func.max(col(ConsentEvent.seq)))).scalar() or 0)
 
 
 def person_with_ref(session: Session, ref: bytes) -> Subscriber | None:

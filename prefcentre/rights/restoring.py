@@ -16,6 +16,7 @@ from prefcentre.audit import service as audit
 from prefcentre.audit.service import AuditAction
 from prefcentre.campaigns import service as campaigns
 from prefcentre.campaigns.service import CampaignState
+from prefcentre.consent import heads
 from prefcentre.context import Context
 from prefcentre.reasons import Reason
 from prefcentre.rights import erasing, queries
@@ -94,6 +95,18 @@ def is_behind(context: Context) -> bool:
     """Whether the journal goes further than the database."""
     with context.db.reading() as session:
         return journal.is_behind(session, context.settings.journal_dir)
+
+
+def put_lost_ends_aside(context: Context) -> int:
+    """Let a restored ledger verify again: ends that were written after its own last event go into a file of their own.
+
+    Only a person does this, because a ledger that somebody cut short looks the same. Says how many ends these were.
+    """
+    now = context.clock.now()
+    with context.db.writing() as session:
+        last = queries.last_event(session)
+        name = f"consent-heads.lost-{now:%Y%m%d-%H%M%S}.log"
+        return heads.put_aside(context.settings.data_dir, last, name)
 
 
 def _missing(session: Session, context: Context) -> Iterable[Line]:

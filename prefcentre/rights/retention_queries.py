@@ -15,6 +15,7 @@ from prefcentre.consent.models import Channel, Consent, ConsentEvent, ConsentSta
 from prefcentre.delivery.models import Delivery
 from prefcentre.preferences.models import Preference
 from prefcentre.rights.models import OwnAct, RightsRequest
+from prefcentre.rights.places_queries import DETAILS
 from prefcentre.subscribers.models import Subscriber
 from prefcentre.tracking.models import HitClass, TrackingEvent, TrackingKind
 
@@ -158,7 +159,7 @@ def clear_details(tracking: Session, before: datetime) -> int:
 
 
 def _details(event: sa.Table) -> list[str]:
-    return [name for name in ("ip", "user_agent") if name in event.c]
+    return [name for name in DETAILS if name in event.c]
 
 
 def _with_details(event: sa.Table, before: datetime) -> list[sa.ColumnElement[bool]]:

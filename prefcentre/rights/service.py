@@ -1,8 +1,8 @@
 """Use cases of people's rights: everything other packages may ask of rights."""
 
 from prefcentre.rights.erasing import Erased, erase, finish, is_waiting
-from prefcentre.rights.held import everything, portable, portable_csv
-from prefcentre.rights.restoring import Gap, catch_up, is_behind
+from prefcentre.rights.held import everything, note_export, portable, portable_csv
+from prefcentre.rights.restoring import Gap, catch_up, is_behind, put_lost_ends_aside
 from prefcentre.rights.restoring import look as look_at_journal
 from prefcentre.rights.retention import Cleared, Rule, newest_runs, rules_of
 from prefcentre.rights.retention import is_due as retention_is_due
@@ -22,9 +22,11 @@ __all__ = [
     "is_waiting",
     "look_at_journal",
     "newest_runs",
+    "note_export",
     "plan_retention",
     "portable",
     "portable_csv",
+    "put_lost_ends_aside",
     "retention_is_due",
     "rules_of",
     "run_retention",

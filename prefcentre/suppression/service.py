@@ -45,6 +45,7 @@ __all__ = [
     "lift_again",
     "may_lift",
     "newest",
+    "note_restriction",
     "parse_reason",
     "parse_scope",
     "scopes_that_forbid",
@@ -340,6 +341,12 @@ def lift_again(session: Session, key: bytes, scope: str, reason: Reason, at: dat
     found = [row for row in queries.standing(session, [key]) if row.scope == scope]
     numbers = [row.id for row in found if row.reason == reason]
     queries.lift(session, numbers, at, "journal", "")
+
+
+def note_restriction(session: Session, context: Context, ref: bytes, *, restricted: bool) -> None:
+    """Write into the journal that a person's data is put aside, or is not any more; who restricts says so (R137)."""
+    kind = JournalKind.RESTRICTED if restricted else JournalKind.UNRESTRICTED
+    journal.note(session, context.settings.journal_dir, kind, context.clock.now(), [{"ref": ref}])
 
 
 def may_lift(reason: Reason, by: Lifter) -> bool:
