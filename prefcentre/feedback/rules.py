@@ -1,6 +1,6 @@
 """The words for what comes back, and what each may change (standards R62-R70, R75, R76). Pure decisions."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -80,3 +80,49 @@ class Event:
     finding: Finding
     at: datetime
     raw_words: Mapping[str, str] = field(default_factory=dict)
+
+
+PROVES_ACCEPTED: dict[FeedbackKind, bool] = {
+    FeedbackKind.BOUNCE: True,  # Only what was taken can come back.
+    FeedbackKind.DELAY: True,
+    FeedbackKind.COMPLAINT: True,
+    FeedbackKind.AUTO_REPLY: True,
+    FeedbackKind.UNSUBSCRIBE: True,
+    FeedbackKind.DELIVERED: True,
+    FeedbackKind.UNKNOWN: False,
+}
+"""Whether it shows that the mail server had taken the mail: then an uncertain row becomes accepted.
+
+No other state changes: an accepted mail that bounced stays accepted, with the bounce recorded beside it, so that the
+outcomes still add up to the audience.
+"""
+
+PROVES_ARRIVAL: dict[FeedbackKind, bool] = {
+    FeedbackKind.BOUNCE: False,
+    FeedbackKind.DELAY: False,
+    FeedbackKind.COMPLAINT: True,
+    FeedbackKind.AUTO_REPLY: True,
+    FeedbackKind.UNSUBSCRIBE: True,
+    FeedbackKind.DELIVERED: True,
+    FeedbackKind.UNKNOWN: False,
+}
+"""Whether it shows that the mailbox lives, which ends a row of soft bounces (R70)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounce:
+    """What ``is_dead`` has to know of one bounce: of which mail, when, and how sure it is."""
+
+    mail: tuple[int, int]
+    at: datetime
+    dead: bool
+    unclear: bool  # Refused for good, and nothing that we know was said.
+
+
+def is_dead(bounces: Iterable[Bounce], lifted_at: datetime | None) -> bool:
+    """Whether an address is dead: at once when a bounce says so, else after two refusals without a reason (R63, R64).
+
+    The two are about two mails. What happened before somebody lifted it counts no more.
+    """
+    since = [one for one in bounces if lifted_at is None or one.at > lifted_at]
+    return any(one.dead for one in since) or len({one.mail for one in since if one.unclear}) > 1

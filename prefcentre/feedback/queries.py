@@ -1,0 +1,306 @@
+"""All SQL on what came back."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Session, SQLModel, col
+
+from prefcentre.db import is_sqlite
+from prefcentre.delivery.models import Delivery, DeliveryState
+from prefcentre.feedback.models import (
+    FeedbackEvent,
+    InboundMessage,
+    WebhookCall,
+)
+from prefcentre.feedback.rules import FeedbackKind
+from prefcentre.reasons import Reason
+from prefcentre.suppression.models import Suppression
+
+_DELIVERY: sa.Table = SQLModel.metadata.tables[Delivery.__tablename__]
+_EVENT: sa.Table = SQLModel.metadata.tables[FeedbackEvent.__tablename__]
+_CALL: sa.Table = SQLModel.metadata.tables[WebhookCall.__tablename__]
+_NOT_A_DECISION = ("replaced", "evidence")
+
+
+# --- taking events in ---------------------------------------------------------------------------
+
+
+def delivery(session: Session, campaign_id: int, delivery_id: int) -> sa.Row[Any] | None:
+    """One row of the ledger: campaign_id, id, subscriber_id, key, state."""
+    columns = _DELIVERY.c
+    return session.execute(
+        sa.select(
+            columns.campaign_id, columns.id, columns.subscriber_id, columns.key, columns.state
+        ).where(columns.campaign_id == campaign_id, columns.id == delivery_id)
+    ).one_or_none()
+
+
+def newest_delivery(
+    session: Session, subscriber_id: int, keys: Collection[bytes], since: datetime, until: datetime
+) -> sa.Row[Any] | None:
+    """The newest mail that was handed over for a person to one of these keys between two moments."""
+    columns = _DELIVERY.c
+    return session.execute(
+        sa.select(columns.campaign_id, columns.id)
+        .where(
+            columns.subscriber_id == subscriber_id,
+            columns.at >= since,
+            columns.at <= until,
+            columns.key.in_(keys),
+            columns.state.in_([DeliveryState.ACCEPTED, DeliveryState.UNKNOWN]),
+        )
+        .order_by(columns.at.desc(), columns.campaign_id.desc())
+        .limit(1)
+    ).one_or_none()
+
+
+def add_event(session: Session, values: dict[str, Any]) -> bool:
+    """Write an event down; False when it was there already."""
+    insert = sqlite.insert(_EVENT) if is_sqlite(session) else postgresql.insert(_EVENT)
+    statement = insert.values(values).on_conflict_do_nothing(
+        index_elements=[_EVENT.c.source, _EVENT.c.foreign_id]
+    )
+    return session.execute(statement.returning(_EVENT.c.id)).first() is not None
+
+
+def mark_call(session: Session, provider: str, token: bytes, body: bytes, at: datetime) -> bool:
+    """Mark a call's token as used; False when it was used for another body."""
+    insert = sqlite.insert(_CALL) if is_sqlite(session) else postgresql.insert(_CALL)
+    session.connection().execute(
+        insert.values(provider=provider, token=token, body=body, at=at).on_conflict_do_nothing()
+    )
+    known = session.execute(
+        sa.select(_CALL.c.body).where(_CALL.c.provider == provider, _CALL.c.token == token)
+    ).scalar_one()
+    return bytes(known) == body
+
+
+def events_of(session: Session, subscriber_id: int, key: bytes | None = None) -> list[Any]:
+    """Everything that came back from a person's mails, of one address or of all, in the order of what happened."""
+    wanted = sa.select(_EVENT).where(_EVENT.c.subscriber_id == subscriber_id)
+    if key is not None:
+        wanted = wanted.where(_EVENT.c.key == key)
+    return list(session.execute(wanted.order_by(_EVENT.c.at, _EVENT.c.id)))
+
+
+def has_bounced(session: Session, subscriber_id: int) -> bool:
+    """Whether anything of a person's mails ever came back or expired."""
+    bounced = sa.select(sa.literal(1)).where(
+        _EVENT.c.subscriber_id == subscriber_id, _EVENT.c.kind == FeedbackKind.BOUNCE
+    )
+    return session.execute(bounced.limit(1)).first() is not None
+
+
+def last_mails(session: Session, subscriber_id: int, key: bytes, limit: int) -> list[Any]:
+    """The last mails to an address that have an outcome: campaign_id, id, state, at."""
+    columns = _DELIVERY.c
+    return list(
+        session.execute(
+            sa.select(columns.campaign_id, columns.id, columns.state, columns.at)
+            .where(
+                columns.subscriber_id == subscriber_id,
+                columns.at.is_not(None),
+                columns.key == key,
+                columns.state.in_([DeliveryState.ACCEPTED, DeliveryState.EXPIRED]),
+            )
+            .order_by(columns.at.desc())
+            .limit(limit)
+        )
+    )
+
+
+def last_lift(session: Session, keys: Collection[bytes], reason: Reason) -> datetime | None:
+    """When a person or their act last lifted this reason; what happened before that counts no more."""
+    entry = SQLModel.metadata.tables[Suppression.__tablename__].c
+    found: datetime | None = session.scalar(
+        sa.select(sa.func.max(entry.lifted_at)).where(
+            entry.key.in_(keys),
+            entry.lifted_at.is_not(None),
+            entry.reason == reason,
+            entry.lifted_by.not_in(_NOT_A_DECISION),
+        )
+    )
+    return found
+
+
+def failing_lately(session: Session, since: datetime, least: int, limit: int) -> list[Any]:
+    """People and keys whose mails expired since a moment, when so many of theirs did not arrive."""
+    columns, other, event = _DELIVERY.c, _DELIVERY.alias("other"), _EVENT.c
+    expired = (
+        sa.select(sa.func.count())
+        .where(
+            other.c.subscriber_id == columns.subscriber_id,
+            other.c.state == DeliveryState.EXPIRED,
+        )
+        .correlate(_DELIVERY)
+        .scalar_subquery()
+    )
+    bounced = (
+        sa.select(sa.func.count())
+        .where(event.subscriber_id == columns.subscriber_id, event.kind == FeedbackKind.BOUNCE)
+        .correlate(_DELIVERY)
+        .scalar_subquery()
+    )
+    return list(
+        session.execute(
+            sa.select(columns.subscriber_id, columns.key)
+            .where(
+                sa.text(
+                    "delivery.state IN ('failed', 'unknown', 'suppressed', 'skipped', 'cancelled', 'expired')"
+                ),
+                columns.state == DeliveryState.EXPIRED,
+                columns.at >= since,
+                expired + bounced >= least,
+            )
+            .distinct()
+            .limit(limit)
+        )
+    )
+
+
+def unresolved(session: Session, limit: int) -> list[Any]:
+    """Uncertain mails about which something came back all the same: campaign_id, id, source."""
+    columns, event = _DELIVERY.c, _EVENT.c
+    return list(
+        session.execute(
+            sa.select(columns.campaign_id, columns.id, sa.func.min(event.source).label("source"))
+            .select_from(
+                sa.join(
+                    _DELIVERY,
+                    _EVENT,
+                    sa.and_(
+                        event.campaign_id == columns.campaign_id, event.delivery_id == columns.id
+                    ),
+                )
+            )
+            .where(sa.text("delivery.state = 'unknown'"))
+            .group_by(columns.campaign_id, columns.id)
+            .limit(limit)
+        )
+    )
+
+
+# --- counting -----------------------------------------------------------------------------------
+
+
+def bounces(session: Session, campaign_id: int) -> list[Any]:
+    """Mails of a campaign that came back, each once by its worst report: reason, suppress, permanent, people."""
+    worst = (
+        sa.select(
+            _EVENT.c.delivery_id,
+            sa.func.max(_EVENT.c.id).label("id"),
+            sa.func.max(sa.cast(_EVENT.c.suppress, sa.Integer)).label("suppress"),
+            sa.func.max(sa.cast(sa.func.coalesce(_EVENT.c.permanent, False), sa.Integer)).label(
+                "permanent"
+            ),
+            sa.func.min(_EVENT.c.reason).label("reason"),
+        )
+        .where(_EVENT.c.campaign_id == campaign_id, _EVENT.c.kind == FeedbackKind.BOUNCE)
+        .group_by(_EVENT.c.delivery_id)
+        .subquery()
+    )
+    return list(
+        session.execute(
+            sa.select(
+                worst.c.reason,
+                worst.c.suppress,
+                worst.c.permanent,
+                sa.func.count().label("people"),
+            ).group_by(worst.c.reason, worst.c.suppress, worst.c.permanent)
+        )
+    )
+
+
+def complaints(session: Session, campaign_ids: Collection[int]) -> dict[int, dict[str, int]]:
+    """How many mails of campaigns were complained about, each once (R76), by who told us."""
+    rows = session.execute(
+        sa.select(
+            _EVENT.c.campaign_id,
+            _EVENT.c.source,
+            _EVENT.c.delivery_id,
+        )
+        .where(_EVENT.c.campaign_id.in_(campaign_ids), _EVENT.c.kind == FeedbackKind.COMPLAINT)
+        .order_by(_EVENT.c.at, _EVENT.c.source)
+    )
+    found: dict[int, dict[str, int]] = {}
+    seen: set[tuple[int, int]] = set()
+    for campaign_id, source, delivery_id in rows:
+        if (campaign_id, delivery_id) not in seen:
+            seen.add((campaign_id, delivery_id))
+            counts = found.setdefault(campaign_id, {})
+            counts[source] = counts.get(source, 0) + 1
+    return found
+
+
+def people_of(
+    session: Session, campaign_id: int, kind: FeedbackKind, after: int, limit: int
+) -> list[int]:
+    """The recipients of a campaign about whom this was told, by their number in it."""
+    return list(
+        session.scalars(
+            sa.select(_EVENT.c.delivery_id)
+            .where(
+                _EVENT.c.campaign_id == campaign_id,
+                _EVENT.c.kind == kind,
+                _EVENT.c.delivery_id > after,
+            )
+            .distinct()
+            .order_by(_EVENT.c.delivery_id)
+            .limit(limit)
+        )
+    )
+
+
+# --- a person -----------------------------------------------------------------------------------
+
+
+def messages_of(session: Session, subscriber_id: int) -> list[InboundMessage]:
+    """Mails that came back and name a person."""
+    return list(
+        session.scalars(
+            sa.select(InboundMessage)
+            .where(col(InboundMessage.subscriber_id) == subscriber_id)
+            .order_by(col(InboundMessage.id))
+        )
+    )
+
+
+def forget(session: Session, subscriber_id: int) -> int:
+    """Take what names a person out of events and mails; that something came back stays, for the figures."""
+    events = session.execute(
+        sa.update(_EVENT)
+        .where(_EVENT.c.subscriber_id == subscriber_id)
+        .values(text=None, words={}, provider="", key=b"")
+    )
+    mails = session.execute(
+        sa.update(InboundMessage)
+        .where(col(InboundMessage.subscriber_id) == subscriber_id)
+        .values(raw=None, note="")
+    )
+    return int(events.rowcount) + int(mails.rowcount)  # type: ignore[attr-defined]
+
+
+def drop_old(session: Session, before: datetime, calls_before: datetime) -> dict[str, int]:
+    """Drop the detail of events and the text of mails that came before, and marks of calls; what was dropped."""
+    detail = session.execute(
+        sa.update(_EVENT)
+        .where(
+            _EVENT.c.arrived_at < before,
+            sa.or_(_EVENT.c.text.is_not(None), sa.cast(_EVENT.c.words, sa.String) != "{}"),
+        )
+        .values(text=None, words={})
+    )
+    mails = session.execute(
+        sa.update(InboundMessage)
+        .where(col(InboundMessage.arrived_at) < before, col(InboundMessage.raw).is_not(None))
+        .values(raw=None)
+    )
+    calls = session.execute(sa.delete(WebhookCall).where(col(WebhookCall.at) < calls_before))
+    return {
+        "events": int(detail.rowcount),  # type: ignore[attr-defined]
+        "mails": int(mails.rowcount),  # type: ignore[attr-defined]
+        "calls": int(calls.rowcount),  # type: ignore[attr-defined]
+    }

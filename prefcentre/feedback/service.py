@@ -1,0 +1,79 @@
+"""Use cases of what comes back: take proved events in, count them, show and forget what is held about a person."""
+
+from typing import Any
+
+from sqlmodel import Session
+
+from prefcentre.feedback import queries
+from prefcentre.feedback.effects import Effect, soft_score, take, take_many, weigh
+from prefcentre.feedback.models import FeedbackEvent, InboundMessage, InboundState
+from prefcentre.feedback.rules import BounceReason, Event, FeedbackKind, Finding, Report
+
+__all__ = [
+    "BounceReason",
+    "Effect",
+    "Event",
+    "FeedbackEvent",
+    "FeedbackKind",
+    "Finding",
+    "InboundMessage",
+    "InboundState",
+    "Report",
+    "forget",
+    "held_about",
+    "soft_score",
+    "take",
+    "take_many",
+    "weigh",
+]
+
+
+def held_about(session: Session, subscriber_id: int) -> dict[str, list[dict[str, Any]]]:
+    """Everything that came back from a person's mails, for their access request (R132).
+
+    Of a mail that came back its text is given as well, while it is kept.
+    """
+    events = [
+        {
+            "campaign_id": row.campaign_id,
+            "kind": row.kind.value,
+            "reason": row.reason.value,
+            "permanent": row.permanent,
+            "address_dead": row.suppress,
+            "status": row.status,
+            "text": row.text,
+            "words": dict(row.words),
+            "source": row.source,
+            "at": row.at.isoformat(),
+            "arrived_at": row.arrived_at.isoformat(),
+            "sender_domain": row.sender_domain,
+            "provider": row.provider,
+        }
+        for row in queries.events_of(session, subscriber_id)
+    ]
+    return {"events": events, "mails": [_mail(one) for one in _mails(session, subscriber_id)]}
+
+
+def _mails(session: Session, subscriber_id: int) -> list[InboundMessage]:
+    return queries.messages_of(session, subscriber_id)
+
+
+def _mail(one: InboundMessage) -> dict[str, Any]:
+    return {
+        "arrived_at": one.arrived_at.isoformat(),
+        "source": one.source,
+        "kind": one.kind.value,
+        "state": one.state.value,
+        "note": one.note,
+        "campaign_id": one.campaign_id,
+        "raw": one.raw,
+    }
+
+
+def forget(session: Session, subscriber_id: int) -> int:
+    """Take everything out that names a person: texts, foreign words, keys, the mails as they came; how many rows.
+
+    That a mail of a campaign came back stays as a number, so that its figures don't change. Call it before the
+    person's row goes; suppressions stay, they are the promise not to write again.
+    """
+    return queries.forget(session, subscriber_id)
