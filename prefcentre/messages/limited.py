@@ -98,7 +98,11 @@ def _ask(settings: Settings, slug: str, order: dict[str, Any]) -> dict[str, Any]
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise ContentError(f"It can't be made into a mail: {reason}", file=f"campaigns/{slug}")
-    answer: dict[str, Any] = json.loads(done.stdout)
+    return understood(json.loads(done.stdout))
+
+
+def understood(answer: dict[str, Any]) -> dict[str, Any]:
+    """What a child answered, or the error that it met. Raises ContentError and MissingValue."""
     if "lacking" in answer:
         raise MissingValue(answer["lacking"])
     if "refused" in answer:

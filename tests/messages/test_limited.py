@@ -14,6 +14,7 @@ from prefcentre.messages.values import Trial
 from prefcentre.settings import Settings
 from tests.messages.conftest import ADA, MakeSource
 
+pytestmark = pytest.mark.usefixtures("tried_apart")
 MINE = Compiled(
     subject="Hello",
     html="<p>x</p>\n",

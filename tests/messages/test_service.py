@@ -48,6 +48,7 @@ def test_errors_come_first_and_each_has_its_name(context: Context, cast: Cast) -
     assert [finding.level for finding in findings] == [Level.ERROR] * 2 + [Level.WARNING] * 2
 
 
+@pytest.mark.usefixtures("tried_apart")
 def test_a_template_bomb_is_an_error_among_others(context: Context, cast: Cast) -> None:
     bomb = "{% set a = 'xxxxxxxxxx' %}" + "{% set a = a ~ a %}" * 40 + "{{ a }}"
     assert "template" in [finding.name for finding in found(context, "founders-letter", body=bomb)]
