@@ -86,7 +86,7 @@ def states(context: Context, campaign: Campaign) -> dict[int, str]:
         rows = session.execute(
             sa.text("SELECT id, state FROM delivery WHERE campaign_id = :id"), {"id": campaign.id}
         )
-        return dict(rows.all())  # type: ignore[arg-type]
+        return dict(rows.all())
 
 
 def rows(session: Session, table: str) -> list[Any]:
