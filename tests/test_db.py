@@ -54,8 +54,8 @@ def test_a_value_that_no_enum_has_is_refused_by_the_database(any_context: Contex
     with pytest.raises(sa.exc.IntegrityError), any_context.db.tracking() as session:
         session.execute(
             sa.text(
-                "INSERT INTO tracking_event (campaign_id, delivery_id, kind, at, hit_class, reason) "
-                "VALUES (1, 1, 'stare', '2026-11-02 10:00:00', 'human', '')"
+                "INSERT INTO tracking_event (campaign_id, delivery_id, kind, at, sign, hit_class, reason) "
+                "VALUES (1, 1, 'stare', '2026-11-02 10:00:00', '', 'human', '')"
             )
         )
 
@@ -105,7 +105,8 @@ def test_on_sqlite_a_write_takes_its_turn_when_it_begins(context: Context) -> No
 
 def test_hits_have_a_file_of_their_own_that_no_sender_locks(context: Context) -> None:
     hit = TrackingEvent(
-        campaign_id=1, delivery_id=2, kind=TrackingKind.OPEN, at=context.clock.now(), hit_class=HitClass.HUMAN, reason=""
+        campaign_id=1, delivery_id=2, kind=TrackingKind.OPEN, at=context.clock.now(), sign="",
+        hit_class=HitClass.HUMAN, reason="",
     )  # fmt: skip
     with context.db.writing() as sender, context.db.tracking() as session:
         sender.add(lease(context, "busy"))
