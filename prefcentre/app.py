@@ -19,6 +19,7 @@ from prefcentre.jobs import Clockwork
 from prefcentre.log import start_log
 from prefcentre.messages import service as messages
 from prefcentre.metrics import meters
+from prefcentre.rights import service as rights
 from prefcentre.settings import Settings
 
 # A sender needs none of what serves pages, and each of many senders would carry it: a sixth of its memory.
@@ -122,6 +123,8 @@ def run_worker(context: Context, until: Callable[[], bool] | None = None) -> Non
     """Send what is due until SIGTERM or Ctrl-C, or until ``until`` says so; messages at their dot are ended first."""
     start_log("worker", quiet=context.settings.demo)
     meters.keep_in(context.settings.data_dir)
+    # A database that comes from a backup knows nothing of who left since.
+    rights.catch_up(context, actor="worker")
     sys.setswitchinterval(_THREADS_CHANGE_SECONDS)
     _leave_what_is_loaded_alone()
     loop = _event_loop()

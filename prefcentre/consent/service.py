@@ -55,6 +55,7 @@ __all__ = [
     "expire",
     "granted_by_channel",
     "history",
+    "history_of",
     "is_shown_now",
     "is_wording_of",
     "may_import",
@@ -414,6 +415,11 @@ def history(
     subscriber: Subscriber,
 ) -> list[dict[str, Any]]:
     """Everything that happened to a person's consents, oldest first, with the words they saw (R81)."""
+    return history_of(session, subscriber.consent_ref)
+
+
+def history_of(session: Session, ref: bytes) -> list[dict[str, Any]]:
+    """The same by the mark that the ledger has for a person, who may be erased."""
     return [
         {
             "seq": event.seq,
@@ -438,7 +444,7 @@ def history(
             "evidence": dict(event.evidence) if event.evidence else None,
             "hash": event.hash.hex(),
         }
-        for event, topic_key, wording in queries.events_with_words(session, subscriber.consent_ref)
+        for event, topic_key, wording in queries.events_with_words(session, ref)
     ]
 
 
@@ -488,9 +494,7 @@ def _sealed(row: Any) -> tuple[chain.Event, bytes]:
 
 
 def _projection_fault(session: Session) -> chain.Fault | None:
-    different = queries.consents_unlike_events(session)
-    if not different:
-        return None
-    subscriber_id, topic_id, channel = different[0]
-    words = f"The consent of subscriber {subscriber_id} to topic {topic_id} by {channel} is not what the events say."
-    return chain.Fault(Problem.PROJECTION, None, words)
+    for subscriber_id, topic_id, channel in queries.consents_unlike_events(session):
+        words = f"The consent of subscriber {subscriber_id} to topic {topic_id} by {channel} is not what the events say."
+        return chain.Fault(Problem.PROJECTION, None, words)
+    return None

@@ -25,6 +25,7 @@ from prefcentre.delivery.valve import Valve
 from prefcentre.errors import PrefcentreError, Unavailable
 from prefcentre.failpoints import Failpoint
 from prefcentre.log import know, masked
+from prefcentre.suppression import journal
 from prefcentre.throttles import service as throttles
 from prefcentre.throttles.service import Limit, Room
 
@@ -88,6 +89,7 @@ class Worker:
             await self._end(gate)
 
     async def _begin(self) -> None:
+        await self._store.do(_refuse_behind, self._context)
         self.id = await self._store.do(ledger.sign_in, self._context)
         know(worker=self.id)
         await self._store.do(ledger.recover, self._context, self.id)
@@ -318,3 +320,11 @@ class Worker:
             self._unlooked.pop(campaign_id, None)
             await self._store.do(ledger.release, self.id, campaign_id)
             self._stopped.discard(campaign_id)
+
+
+def _refuse_behind(session: Session, context: Context) -> None:
+    if journal.is_behind(session, context.settings.journal_dir):
+        raise Unavailable(
+            "The database is older than the journal of opt-outs beside it, so nothing is sent. "
+            "Run “prefcentre db catch-up”."
+        )

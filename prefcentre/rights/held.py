@@ -16,7 +16,7 @@ from prefcentre.consent import service as consent
 from prefcentre.consent.service import LawfulBasis
 from prefcentre.context import Context
 from prefcentre.preferences import service as preferences
-from prefcentre.rights import erasing, places_queries, retention, rules
+from prefcentre.rights import erasing, places_queries, queries, retention, rules
 from prefcentre.rights.places_queries import Section
 from prefcentre.rights.providers import PROVIDERS
 from prefcentre.subscribers.service import PROFILE, Subscriber
@@ -195,3 +195,13 @@ def note_export(session: Session, context: Context, subscriber_id: int, *, actor
     audit.append(
         session, context, AuditAction.PERSON_EXPORTED, actor=actor, subscriber_id=subscriber_id
     )
+
+
+def former_consents(session: Session, context: Context, email: str) -> list[dict[str, Any]]:
+    """What somebody with this address had agreed to before they were erased: the proof that is kept of it (R144, D21).
+
+    Found by the keyed hash that forbids bringing them back, and without anything that named them. Raises InvalidAddress.
+    """
+    keys = [key for _, key in suppression.keys_of_address(context, email)]
+    refs = queries.refs_erased(session, keys)
+    return [event for ref in refs for event in consent.history_of(session, ref)]

@@ -8,10 +8,11 @@ from sqlmodel import Session, SQLModel, col, select
 
 from prefcentre.consent.models import ConsentEvent
 from prefcentre.contact.models import ContactRequest
+from prefcentre.reasons import Reason
 from prefcentre.rights.models import DataLink, Erasure, RetentionRun, RightsRequest
 from prefcentre.rights.places_queries import Whom, mentions
 from prefcentre.subscribers.models import ImportRun, ImportState, Subscriber
-from prefcentre.suppression.models import JournalMark
+from prefcentre.suppression.models import JournalMark, Suppression
 
 # --- erasures -------------------------------------------------------------------------------------------------------
 
@@ -46,6 +47,18 @@ def mark_finished(session: Session, numbers: Collection[int], now: datetime) -> 
 def erasures_with(session: Session, numbers: Collection[int]) -> list[Erasure]:
     """These erasures."""
     return list(session.exec(select(Erasure).where(col(Erasure.id).in_(numbers))))
+
+
+def refs_erased(session: Session, keys: Collection[bytes]) -> list[bytes]:
+    """Under which marks the ledger holds the events of those who were erased with one of these keys."""
+    statement = sa.select(col(Suppression.source)).where(
+        col(Suppression.key).in_(keys), col(Suppression.reason) == Reason.ERASED
+    )
+    sources = session.execute(statement).scalars()
+    numbers = {
+        int(source.rpartition(":")[2]) for source in sources if source.startswith("erasure:")
+    }
+    return [one.consent_ref for one in erasures_with(session, numbers)]
 
 
 def close_contact(session: Session, whom: Whom, now: datetime, actor: str) -> None:

@@ -26,7 +26,10 @@ from prefcentre.suppression import service as suppression
 from prefcentre.suppression.journal import JournalKind, Line
 
 SOURCE = "journal"
-HELD = "restored"
+HELD = (
+    "The database came from a backup that was made while this was under way. It may have gone on since: some of those "
+    "who seem to wait may have it already."
+)
 _AT_ONCE = 200
 _GOING = frozenset(
     {
@@ -79,8 +82,10 @@ def catch_up(context: Context, *, actor: str) -> Gap:
         return gap
     log.warning("database_is_behind", lines=gap.lines)
     with context.db.writing() as session:
-        for slug in gap.campaigns:
-            campaigns.hold(session, slug, HELD)
+        # Looked at again, because several senders begin at the same time.
+        for campaign in campaigns.in_states(session, _GOING):
+            if campaign.slug in gap.campaigns:
+                campaigns.hold(session, campaign.slug, HELD)
     while _do_some(context):
         pass
     erasing.finish(context)

@@ -1,7 +1,7 @@
 """Use cases of people's rights: everything other packages may ask of rights."""
 
 from prefcentre.rights.erasing import Erased, erase, finish, is_waiting
-from prefcentre.rights.held import everything, note_export, portable, portable_csv
+from prefcentre.rights.held import everything, former_consents, note_export, portable, portable_csv
 from prefcentre.rights.restoring import Gap, catch_up, is_behind, put_lost_ends_aside
 from prefcentre.rights.restoring import look as look_at_journal
 from prefcentre.rights.retention import Cleared, Rule, newest_runs, rules_of
@@ -18,6 +18,7 @@ __all__ = [
     "erase",
     "everything",
     "finish",
+    "former_consents",
     "is_behind",
     "is_waiting",
     "look_at_journal",

@@ -19,6 +19,7 @@ import structlog
 from sqlalchemy.orm import SessionTransaction
 from sqlmodel import Session
 
+from prefcentre.errors import Unavailable
 from prefcentre.suppression import queries
 
 FILE_NAME = "opt-outs.journal"
@@ -74,19 +75,22 @@ def keep_quiet(session: Session) -> None:
 
 
 def read(folder: Path, after: int = 0) -> Iterator[Line]:
-    """The lines after this number; what broke off in the middle of a line is left out."""
+    """The lines after this number; what broke off in the middle of a line is left out. Raises Unavailable."""
     path = folder / FILE_NAME
     if not path.exists():
         return
-    with path.open(encoding="utf-8", errors="replace") as file:
-        for text in file:
-            line = _line(text)
-            if line is not None and line.number > after:
-                yield line
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            for text in file:
+                line = _line(text)
+                if line is not None and line.number > after:
+                    yield line
+    except OSError as error:
+        raise _unreadable(path, error) from error
 
 
 def last_number(folder: Path) -> int:
-    """The number of the last whole line; 0 when there is none."""
+    """The number of the last whole line; 0 when there is none. Raises Unavailable when the file can't be read."""
     try:
         with (folder / FILE_NAME).open("rb") as file:
             size = file.seek(0, os.SEEK_END)
@@ -94,6 +98,8 @@ def last_number(folder: Path) -> int:
             tail = file.read().decode("utf-8", "replace")
     except FileNotFoundError:
         return 0
+    except OSError as error:
+        raise _unreadable(folder / FILE_NAME, error) from error
     lines = (_line(text) for text in reversed(tail.splitlines()))
     return next((line.number for line in lines if line is not None), 0)
 
@@ -101,6 +107,13 @@ def last_number(folder: Path) -> int:
 def is_behind(session: Session, folder: Path) -> bool:
     """Whether the journal goes further than this database."""
     return last_number(folder) > queries.journal_mark(session)
+
+
+def _unreadable(path: Path, error: OSError) -> Unavailable:
+    return Unavailable(
+        f"The journal of opt-outs, {path}, can't be read ({error.strerror}), so nobody knows whether the database is up to "
+        "date. Make it readable."
+    )
 
 
 def _line(text: str) -> Line | None:
