@@ -35,6 +35,7 @@ from prefcentre.settings import Settings
 from prefcentre.testing import FrozenClock, RecordingSmtpServer
 from prefcentre.testing.makers import Cast, make_cast
 from tests.postfix.rights import may_be_root
+from tests.quick import make_things_once
 
 PUBLIC_URL = "https://news.example.com"
 MEMORY = Path("/dev/shm")  # noqa: S108 - mkdtemp makes what goes there
@@ -55,6 +56,7 @@ def _write_to_memory() -> None:
 
 _write_to_memory()
 
+make_things_once()
 
 # Hundreds of tests make an application of their own, and each would compile the same pages.
 COMPILED_PAGES = tempfile.mkdtemp()
