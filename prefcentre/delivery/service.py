@@ -34,7 +34,7 @@ from prefcentre.delivery.posting import post_waiting
 from prefcentre.delivery.presence import drop_lease, holds_lease, take_lease
 from prefcentre.delivery.progress import Obstacle, Progress, progress
 from prefcentre.delivery.proving import Proof, send_proof
-from prefcentre.delivery.replies import ReplyKind
+from prefcentre.delivery.replies import ReplyKind, Stage, kind_of
 from prefcentre.delivery.report import finish_if_done, is_over, report, status, unsubscribes
 from prefcentre.delivery.rules import Send, Skip, decide
 from prefcentre.delivery.sampling import as_recipient, audience_people
@@ -73,6 +73,7 @@ __all__ = [
     "ReplyKind",
     "Send",
     "Skip",
+    "Stage",
     "Trial",
     "Unknown",
     "Verdict",
@@ -93,6 +94,7 @@ __all__ = [
     "holds_lease",
     "is_over",
     "judge_part",
+    "kind_of",
     "ledger",
     "left_out",
     "live_workers",

@@ -8,9 +8,13 @@ from prefcentre.feedback import queries
 from prefcentre.feedback.effects import Effect, soft_score, take, take_many, weigh
 from prefcentre.feedback.models import FeedbackEvent, InboundMessage, InboundState
 from prefcentre.feedback.rules import BounceReason, Event, FeedbackKind, Finding, Report
+from prefcentre.feedback.webhooks.calls import Call, Unreadable, Unverified
+from prefcentre.feedback.webhooks.front import PROVIDERS, take_call
 
 __all__ = [
+    "PROVIDERS",
     "BounceReason",
+    "Call",
     "Effect",
     "Event",
     "FeedbackEvent",
@@ -19,10 +23,13 @@ __all__ = [
     "InboundMessage",
     "InboundState",
     "Report",
+    "Unreadable",
+    "Unverified",
     "forget",
     "held_about",
     "soft_score",
     "take",
+    "take_call",
     "take_many",
     "weigh",
 ]

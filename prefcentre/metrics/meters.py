@@ -114,6 +114,9 @@ HITS = Counter(
     "hits", "Opens and clicks that were written down, by who probably did it.", "kind", "hit_class"
 )
 REQUESTS = Counter("http_requests", "Requests that were answered.", "route", "method", "status")
+WEBHOOK_CALLS = Counter(
+    "webhook_calls", "Calls of mail providers, by what became of them.", "provider", "result"
+)
 REQUEST_SECONDS = Histogram(
     "http_request_seconds", "How long answers took.", "route", bounds=_SECONDS
 )
@@ -133,6 +136,7 @@ METERS: Mapping[str, Meter] = {
         HITS,
         REQUESTS,
         REQUEST_SECONDS,
+        WEBHOOK_CALLS,
     )
 }
 _FLEETING = frozenset(name for name, meter in METERS.items() if isinstance(meter, Gauge))

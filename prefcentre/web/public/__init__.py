@@ -21,6 +21,7 @@ from prefcentre.web.public import (
     subscribe,
     tracking,
     unsubscribe,
+    webhooks,
 )
 
 
@@ -41,6 +42,7 @@ def blueprint(context: Context) -> Blueprint:
         my_data,
         subscribe,
         confirm,
+        webhooks,
     ):
         part.declare(pages, context)
     return pages
