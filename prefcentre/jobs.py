@@ -30,6 +30,7 @@ from prefcentre.delivery.service import Outage, Worker
 from prefcentre.errors import PrefcentreError, Unavailable
 from prefcentre.failpoints import Failpoint
 from prefcentre.reporting import service as reporting
+from prefcentre.rights import service as rights
 from prefcentre.servicemail import service as servicemail
 from prefcentre.signups import service as signups
 from prefcentre.signups import waiting
@@ -41,6 +42,9 @@ OVERDUE = "overdue"
 LEASE_SECONDS, TICK_SECONDS, HEARTBEAT_SECONDS, RECOVERY_SECONDS = 5, 1, 3, 30
 PRUNING_SECONDS, EXPIRY_SECONDS = 60, 300
 COUNTING_SECONDS, COUNTING_AT_ONCE, SETTLED_AT_ONCE = 15, 20, 50_000
+KEEPING_SECONDS, ERASING_SECONDS = 600, 60
+# Writing SQLite's files anew keeps everybody waiting, so it waits for a campaign to end, but not for ever.
+ERASING_WAITS = timedelta(hours=6)
 CLOCK_SECONDS, TOLERATED_JUMP_SECONDS, STEADY_SECONDS = 1.0, 2.0, 15.0
 LOOK_AHEAD = timedelta(seconds=30)
 
@@ -103,6 +107,8 @@ class Clockwork:
         self._every(TICK_SECONDS, self._post)
         self._every(TICK_SECONDS, self._import)
         self._every(COUNTING_SECONDS, self._count)
+        self._every(KEEPING_SECONDS, self._keep_no_longer)
+        self._every(ERASING_SECONDS, self._finish_erasures)
         self._scheduler.add_job(self._worker.keep_alive, "interval", seconds=HEARTBEAT_SECONDS)
         self._scheduler.start()
         self._watch = asyncio.get_running_loop().create_task(self._watch_clock())
@@ -238,7 +244,7 @@ class Clockwork:
     def _post(self) -> None:
         """Do what pages asked for, and hand over confirmations and links; one process does it for all, so that nobody gets two."""
         if self._epoch is not None:
-            while waiting.work_off(self._context):
+            while waiting.work_off(self._context, rights.PAGE_REQUESTS):
                 pass
             while delivery.post_waiting(self._context):
                 pass
@@ -281,6 +287,25 @@ class Clockwork:
                 ended = consent.expire(session, self._context)
             if ended:
                 log.info("consents_expired", consents=ended)
+
+    def _keep_no_longer(self) -> None:
+        """Once a day, remove what is older than its rule allows; one process does it for all (R142)."""
+        if self._epoch is None:
+            return
+        with self._context.db.reading() as session:
+            is_due = rights.retention_is_due(session, self._context)
+        if is_due:
+            rights.run_retention(self._context)
+
+    def _finish_erasures(self) -> None:
+        """Write over the last bytes of people who were erased, when nothing is being sent (R136, R152)."""
+        if self._epoch is None:
+            return
+        with self._context.db.reading() as session:
+            since = rights.waiting_since(session)
+            busy = bool(campaigns.in_states(session, {CampaignState.SENDING}))
+        if since is not None and (not busy or self._context.clock.now() - since >= ERASING_WAITS):
+            rights.finish(self._context)
 
     def _end_rest(self, campaign_id: int) -> None:
         more = True

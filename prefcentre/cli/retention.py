@@ -17,7 +17,7 @@ def plan(*, as_json: JsonOption = False) -> None:
     with opened() as context:
         rules = {rule.name: rule for rule in rights.rules_of(context.settings)}
         found = {one.rule.name: one for one in rights.plan_retention(context)}
-    data = [
+    data: list[dict[str, Any]] = [
         {
             "rule": name,
             "what": rule.what,

@@ -71,6 +71,7 @@ __all__ = [
     "pause_from",
     "person_of",
     "read_leaving",
+    "stop_counting",
 ]
 
 
@@ -99,6 +100,16 @@ def agree_to_counting(
         row.track_opens = TrackingChoice.YES
     if clicks:
         row.track_clicks = TrackingChoice.YES
+    row.updated_at = context.clock.now()
+    session.add(row)
+    session.flush()
+
+
+def stop_counting(session: Session, context: Context, person: Subscriber) -> None:
+    """Count nothing that a person opens or follows any more, also in mails that they have (R139, R155)."""
+    row = queries.limits_of(session, row_id(person))
+    row = row or Preference(subscriber_id=row_id(person), updated_at=context.clock.now())
+    row.track_opens = row.track_clicks = TrackingChoice.NO
     row.updated_at = context.clock.now()
     session.add(row)
     session.flush()

@@ -4,6 +4,7 @@ A file of its own beside ``service``, because nothing else removes so much.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import structlog
@@ -165,9 +166,14 @@ def finish(context: Context) -> bool:
     return True
 
 
-def is_waiting(session: Session) -> bool:
-    """Whether somebody was erased whose bytes may still stand in the database's files."""
-    return bool(queries.unfinished(session))
+def waiting_since(session: Session) -> datetime | None:
+    """Since when somebody is erased whose bytes may still stand in the database's files; None when nobody is.
+
+    None as well while an answer to a request waits to go out, because its address is in the queue until then.
+    """
+    if queries.answers_wait(session):
+        return None
+    return min((one.at for one in queries.unfinished(session)), default=None)
 
 
 def _withdraw(session: Session, context: Context, person: Subscriber) -> None:

@@ -9,8 +9,16 @@ from sqlmodel import Session, SQLModel, col, select
 from prefcentre.consent.models import ConsentEvent
 from prefcentre.contact.models import ContactRequest
 from prefcentre.reasons import Reason
-from prefcentre.rights.models import DataLink, Erasure, RetentionRun, RightsRequest
+from prefcentre.rights.models import (
+    CameBy,
+    DataLink,
+    Erasure,
+    RetentionRun,
+    RightsKind,
+    RightsRequest,
+)
 from prefcentre.rights.places_queries import Whom, mentions
+from prefcentre.servicemail.models import QueuedMail, ServiceMailKind, ServiceMailState
 from prefcentre.subscribers.models import ImportRun, ImportState, Subscriber
 from prefcentre.suppression.models import JournalMark, Suppression
 
@@ -42,6 +50,15 @@ def unfinished(session: Session) -> list[Erasure]:
 def mark_finished(session: Session, numbers: Collection[int], now: datetime) -> None:
     """These are over."""
     session.execute(sa.update(Erasure).where(col(Erasure.id).in_(numbers)).values(finished_at=now))
+
+
+def answers_wait(session: Session) -> bool:
+    """Whether an answer to a request is still to go out: until then the queue holds an address."""
+    statement = select(QueuedMail.id).where(
+        col(QueuedMail.state) == ServiceMailState.WAITING,
+        col(QueuedMail.kind) == ServiceMailKind.REQUEST_DONE,
+    )
+    return session.exec(statement.limit(1)).first() is not None
 
 
 def erasures_with(session: Session, numbers: Collection[int]) -> list[Erasure]:
@@ -137,6 +154,17 @@ def open_requests_due(session: Session, before: datetime) -> list[RightsRequest]
         col(RightsRequest.due_at) < before,
     )
     return list(session.exec(statement.order_by(col(RightsRequest.due_at))))
+
+
+def noted_since(session: Session, subscriber_id: int, kind: RightsKind, since: datetime) -> bool:
+    """Whether this person has done this on their page since then."""
+    statement = select(RightsRequest.id).where(
+        RightsRequest.subscriber_id == subscriber_id,
+        RightsRequest.kind == kind,
+        RightsRequest.came_by == CameBy.PAGE,
+        col(RightsRequest.received_at) > since,
+    )
+    return session.exec(statement.limit(1)).first() is not None
 
 
 # --- links ----------------------------------------------------------------------------------------------------------

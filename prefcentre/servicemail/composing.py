@@ -17,21 +17,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from prefcentre import addresses, languages
+from prefcentre.servicemail import about_data, rules
+from prefcentre.servicemail.about_data import Words
 from prefcentre.servicemail.models import ServiceMailKind
 from prefcentre.settings import Settings
 
 Translate = Callable[[str], str]
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """What a mail says: a subject, what comes before the button, the button, and what comes after."""
-
-    subject: str
-    before: tuple[str, ...]
-    listed: tuple[str, ...] = ()
-    button: tuple[str, str] | None = None
-    after: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +75,8 @@ def _words(
 
     if kind in _TO_STAFF:
         return _to_staff(kind, brand, parts)
+    if kind in rules.ANSWERS:
+        return about_data.words(kind, parts, say)
     ignore = say(_("If this was not you, do nothing. You will get nothing from us because of it."))
     if kind is ServiceMailKind.CONFIRM_SIGN_UP:
         return Words(

@@ -22,7 +22,9 @@ class ServiceMailKind(StrEnum):
     STAFF_INVITE = "staff_invite"  # To a colleague: a one-time link to the desk.
     STAFF_RESET = "staff_reset"  # To a colleague: choose a new password.
     DATA_LINK = "data_link"  # A link that opens one's own data once, asked for by the person.
-    NOTHING_HELD = "nothing_held"  # The answer to such a wish at an address that we do not know (D24).
+    NOTHING_HELD = (
+        "nothing_held"  # The answer to such a wish at an address that we do not know (D24).
+    )
     REQUEST_DONE = "request_done"  # What somebody asked about their data was done.
     REQUEST_REFUSED = "request_refused"  # It was not, with the reason and the way to complain.
     REQUEST_EXTENDED = "request_extended"  # It takes up to two months longer, with the reason.

@@ -21,6 +21,18 @@ DEAD = frozenset(
 # Whoever signs up anew and presses the button has shown that the mailbox lives, so that mail has to be able to reach it
 # (D18).
 DEAD_FOR_A_SIGN_UP = DEAD - {Reason.HARD_BOUNCE, Reason.SOFT_BOUNCE, Reason.ERASED}
+# Whoever asks for their data is answered, also when they are erased or once called our mail spam.
+DEAD_FOR_AN_ANSWER = DEAD - {Reason.ERASED, Reason.COMPLAINT, Reason.SOFT_BOUNCE}
+ANSWERS = frozenset(
+    {
+        ServiceMailKind.DATA_LINK,
+        ServiceMailKind.NOTHING_HELD,
+        ServiceMailKind.REQUEST_DONE,
+        ServiceMailKind.REQUEST_REFUSED,
+        ServiceMailKind.REQUEST_EXTENDED,
+        ServiceMailKind.REQUEST_WAITS,
+    }
+)
 TRY_FOR = timedelta(days=1)
 LEASE = timedelta(minutes=2)
 _WAITS = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15), timedelta(hours=1))
@@ -28,7 +40,9 @@ _WAITS = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15), tim
 
 def may_go(kind: ServiceMailKind, against: Iterable[Reason]) -> bool:
     """Whether a mail of this kind may go to an address with these entries."""
-    dead = DEAD_FOR_A_SIGN_UP if kind is ServiceMailKind.CONFIRM_SIGN_UP else DEAD
+    dead = DEAD_FOR_AN_ANSWER if kind in ANSWERS else DEAD
+    if kind is ServiceMailKind.CONFIRM_SIGN_UP:
+        dead = DEAD_FOR_A_SIGN_UP
     return dead.isdisjoint(against)
 
 

@@ -3,6 +3,7 @@
 A file apart, because here nobody is answered: the page has said the same to everybody before anybody is looked up.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import Any
@@ -21,11 +22,23 @@ from prefcentre.signups.models import PageRequest, PageRequestKind
 from prefcentre.signups.service import SignUp
 from prefcentre.subscribers import service as subscribers
 
-__all__ = ["ask_for_fresh_link", "ask_for_link", "hand_in", "work_off"]
+__all__ = [
+    "PageRequest",
+    "PageRequestKind",
+    "ask_for_data",
+    "ask_for_fresh_link",
+    "ask_for_link",
+    "hand_in",
+    "work_off",
+]
 
 # A request that can't be done is given up, so that it does not keep the others waiting for ever.
 MOST_TRIES = 5
 _LEASE = timedelta(minutes=2)
+Handler = Callable[[Session, Context, PageRequest], None]
+"""Does what one kind of request asks for, in the session in which it is forgotten then."""
+
+_NO_OTHERS: Mapping[PageRequestKind, Handler] = {}
 
 _log = structlog.get_logger(__name__)
 
@@ -43,14 +56,20 @@ def ask_for_fresh_link(session: Session, context: Context, public_id: int, how: 
         _keep(session, context, PageRequestKind.FRESH_LINK, {"person": public_id}, how)
 
 
+def ask_for_data(session: Session, context: Context, email: str, how: Visit) -> None:
+    """Mail a link to their own data to whoever has this address, if we may mail (R130). Raises InvalidAddress."""
+    if limits.may_mail(session, context, email, how.ip):
+        _keep(session, context, PageRequestKind.DATA, {"email": email}, how)
+
+
 def hand_in(session: Session, context: Context, form: SignUp, how: Visit) -> None:
     """Take a sign-up without problems, within the limits (T21); what becomes of it is in ``service.sign_up``."""
     if limits.may_ask(session, context, _counted_as(context, form), how.ip):
         _keep(session, context, PageRequestKind.SIGN_UP, _packed(form), how)
 
 
-def work_off(context: Context) -> bool:
-    """Do the oldest thing that was asked for; False when nothing waits.
+def work_off(context: Context, others: Mapping[PageRequestKind, Handler] = _NO_OTHERS) -> bool:
+    """Do the oldest thing that was asked for; False when nothing waits. ``others`` do what is not for us to do.
 
     It is kept from others for two minutes, so who dies meanwhile leaves it to the next; done and forgotten are one
     transaction, so nothing is done twice.
@@ -65,7 +84,10 @@ def work_off(context: Context) -> bool:
             return False
     try:
         with context.db.writing() as session:
-            _do(session, context, request)
+            if request.kind in others:
+                others[request.kind](session, context, request)
+            else:
+                _do(session, context, request)
             queries.forget_asked(session, request.id or 0)
     except PrefcentreError as error:
         _log.warning("page_request_failed", number=request.id, kind=error.__class__.__name__)

@@ -132,11 +132,11 @@ def test_an_erasure_that_was_interrupted_is_finished_by_a_worker(context: Contex
     assert done is not None
     assert not done.is_finished
     with context.db.reading() as session:
-        assert rights.is_waiting(session)
+        assert rights.waiting_since(session) == context.clock.now()
     assert rights.finish(context)
     assert wanda.files_with_traces(context.settings.data_dir) == {}
     with context.db.reading() as session:
-        assert not rights.is_waiting(session)
+        assert rights.waiting_since(session) is None
 
 
 def test_who_still_reads_an_older_state_puts_the_end_off(
@@ -148,7 +148,7 @@ def test_who_still_reads_an_older_state_puts_the_end_off(
     assert done is not None
     assert not done.is_finished
     with context.db.reading() as session:
-        assert rights.is_waiting(session)
+        assert rights.waiting_since(session) == context.clock.now()
 
 
 def test_files_of_an_import_under_way_are_left_alone_and_named(context: Context) -> None:
