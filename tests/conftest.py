@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import sqlalchemy as sa
 from cryptography.fernet import Fernet
@@ -62,6 +63,13 @@ make_things_once()
 COMPILED_PAGES = tempfile.mkdtemp()
 Flask.jinja_options = {"bytecode_cache": FileSystemBytecodeCache(COMPILED_PAGES)}
 atexit.register(shutil.rmtree, COMPILED_PAGES, ignore_errors=True)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Without the long suites, properties are tried on fewer examples, unless a test says how many."""
+    hypothesis.settings.register_profile("quick", max_examples=30)
+    if config.option.markexpr == "not full":
+        hypothesis.settings.load_profile("quick")
 
 
 def pytest_report_header() -> str:

@@ -74,20 +74,31 @@ def problem_of(context: Context) -> str | None:
 
 
 @pytest.mark.parametrize("bit", [0x01, 0x80])
-def test_every_flipped_byte_of_an_event_is_found_and_the_event_named(
+def test_a_flipped_byte_of_an_event_is_found_and_the_event_named(
     context: Context, whole: Path, bit: int
 ) -> None:
+    # Each in six, another one for either bit; all of them are tried below.
+    assert unseen_flips(context, whole, bit, rows_in(whole)[bit % 3 :: 6]) == []
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("bit", [0x01, 0x80])
+def test_every_flipped_byte_is_found(context: Context, whole: Path, bit: int) -> None:
+    assert unseen_flips(context, whole, bit, rows_in(whole)) == []
+
+
+def unseen_flips(context: Context, whole: Path, bit: int, places: range) -> list[int]:
     context.db.close()
     assert problem_of(context) is None
     data = whole.read_bytes()
     unseen = []
-    for place in rows_in(whole):
+    for place in places:
         changed = bytearray(data)
         changed[place] ^= bit
         whole.write_bytes(changed)
         if problem_of(context) is None:
             unseen.append(place)
-    assert unseen == []
+    return unseen
 
 
 def test_a_last_event_that_is_deleted_is_found(context: Context, whole: Path) -> None:

@@ -16,7 +16,7 @@ from prefcentre.testing.matrix import CELLS, STAGES, Cell, End
 from prefcentre.testing.smtpd import Certificate, self_signed
 from tests.journeys import cells
 
-PEOPLE = 20
+PEOPLE = 12
 VICTIM = cells.address(7)
 # After these nobody can go on, so how long the sender takes to hang up is how long it hangs.
 DEAD_ENDS = frozenset(Trouble) - {
@@ -29,7 +29,7 @@ DEAD_ENDS = frozenset(Trouble) - {
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: Path) -> Iterator[Context]:
-    """A campaign to twenty people in state sending, to be copied."""
+    """A campaign to a dozen people in state sending, to be copied."""
     home = tmp_path_factory.mktemp("prepared")
     with cells.prepared_installation(home, migrated_sqlite, PEOPLE) as context:
         yield context
