@@ -29,6 +29,7 @@ from prefcentre.delivery import service as delivery
 from prefcentre.delivery.service import Outage, Worker
 from prefcentre.errors import PrefcentreError, Unavailable
 from prefcentre.failpoints import Failpoint
+from prefcentre.feedback import service as feedback
 from prefcentre.reporting import service as reporting
 from prefcentre.rights import service as rights
 from prefcentre.servicemail import service as servicemail
@@ -45,6 +46,7 @@ COUNTING_SECONDS, COUNTING_AT_ONCE, SETTLED_AT_ONCE = 15, 20, 50_000
 KEEPING_SECONDS, ERASING_SECONDS = 600, 60
 # Writing SQLite's files anew keeps everybody waiting, so it waits for a campaign to end, but not for ever.
 ERASING_WAITS = timedelta(hours=6)
+RATES_SECONDS, EXPIRED_SECONDS = 60, 3600
 CLOCK_SECONDS, TOLERATED_JUMP_SECONDS, STEADY_SECONDS = 1.0, 2.0, 15.0
 LOOK_AHEAD = timedelta(seconds=30)
 
@@ -109,6 +111,8 @@ class Clockwork:
         self._every(COUNTING_SECONDS, self._count)
         self._every(KEEPING_SECONDS, self._keep_no_longer)
         self._every(ERASING_SECONDS, self._finish_erasures)
+        self._every(RATES_SECONDS, self._watch_rates)
+        self._every(EXPIRED_SECONDS, self._weigh_expired)
         self._scheduler.add_job(self._worker.keep_alive, "interval", seconds=HEARTBEAT_SECONDS)
         self._scheduler.start()
         self._watch = asyncio.get_running_loop().create_task(self._watch_clock())
@@ -306,6 +310,17 @@ class Clockwork:
             busy = bool(campaigns.in_states(session, {CampaignState.SENDING}))
         if since is not None and (not busy or self._context.clock.now() - since >= ERASING_WAITS):
             rights.finish(self._context)
+
+    def _watch_rates(self) -> None:
+        """Hold campaigns that too many people complain of, or whose addresses are dead (R53, R194)."""
+        if self._epoch is not None:
+            feedback.resolve_uncertain(self._context)
+            feedback.watch(self._context)
+
+    def _weigh_expired(self) -> None:
+        """Close addresses whose mails expire one after the other (R70)."""
+        if self._epoch is not None:
+            feedback.weigh_expired(self._context)
 
     def _end_rest(self, campaign_id: int) -> None:
         more = True

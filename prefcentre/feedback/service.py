@@ -6,8 +6,11 @@ from sqlmodel import Session
 
 from prefcentre.feedback import queries
 from prefcentre.feedback.effects import Effect, soft_score, take, take_many, weigh
+from prefcentre.feedback.lines import Line
 from prefcentre.feedback.models import FeedbackEvent, InboundMessage, InboundState
+from prefcentre.feedback.rates import Rate, current, of_campaign, watch
 from prefcentre.feedback.rules import BounceReason, Event, FeedbackKind, Finding, Report
+from prefcentre.feedback.upkeep import drop_old_detail, resolve_uncertain, weigh_expired
 from prefcentre.feedback.webhooks.calls import Call, Unreadable, Unverified
 from prefcentre.feedback.webhooks.front import PROVIDERS, take_call
 
@@ -22,16 +25,24 @@ __all__ = [
     "Finding",
     "InboundMessage",
     "InboundState",
+    "Line",
+    "Rate",
     "Report",
     "Unreadable",
     "Unverified",
+    "current",
+    "drop_old_detail",
     "forget",
     "held_about",
+    "of_campaign",
+    "resolve_uncertain",
     "soft_score",
     "take",
     "take_call",
     "take_many",
+    "watch",
     "weigh",
+    "weigh_expired",
 ]
 
 
