@@ -207,11 +207,8 @@ def _killed(home: Home, log: Any, people: int) -> dict[str, int]:
         for thread in threads:
             thread.join()
     with home.opened() as context, context.db.tracking_reading() as session:
-        kept = set(
-            session.scalars(
-                sa.select(sa.column("delivery_id")).select_from(sa.table("tracking_event"))
-            )
-        )
+        rows = session.execute(sa.select(TrackingEvent.__table__.c.delivery_id))  # type: ignore[attr-defined]
+        kept = {row.delivery_id for row in rows}
     assert not answered - kept, f"{len(answered - kept)} answered hits are missing."
     return {"answered": len(answered), "kept": len(kept), "missing": len(answered - kept)}
 

@@ -23,7 +23,7 @@ def with_empty_route(context: Context) -> Flask:
         app = nothing if environ["PATH_INFO"] == "/empty" else ours
         return app(environ, start)
 
-    pages.wsgi_app = choose  # type: ignore[method-assign]
+    pages.wsgi_app = choose  # type: ignore[method-assign, assignment]
     return pages
 
 

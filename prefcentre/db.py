@@ -94,6 +94,8 @@ class Database:
     def __init__(self, settings: Settings) -> None:
         self.is_sqlite = settings.is_sqlite
         self.url = settings.database_url
+        # What keeps a connection of its own, until it or the database is closed.
+        self.lasting: set[LastingWriter] = set()
         if self.is_sqlite:
             _make_folder(settings.data_dir)
             self.turn: Callable[[], AbstractContextManager[None]]
@@ -184,6 +186,8 @@ class Database:
 
     def close(self) -> None:
         """Give all connections back."""
+        for lasting in tuple(self.lasting):
+            lasting.close()
         for engine in {self.reader, self.writer, self.tracker, self.tracking_reader}:
             engine.dispose()
 
@@ -195,10 +199,12 @@ class LastingWriter:
     is raised the connection is given up, and the next transaction begins with a new one.
     """
 
-    def __init__(self, database: Database) -> None:
-        self._engine = database.writer
-        self._turn = database.turn
+    def __init__(self, database: Database, engine: sa.Engine | None = None) -> None:
+        """``engine`` is one of the database's others, such as the tracker; then nobody else's turn is waited for."""
+        self._engine = engine or database.writer
+        self._turn = nullcontext if engine else database.turn
         self._session: Session | None = None
+        self._others = database.lasting
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
@@ -207,6 +213,7 @@ class LastingWriter:
             session = self._session
             if session is None:
                 session = Session(self._connect(), expire_on_commit=False)
+                self._others.add(self)
             # Until it is committed, whatever leaves this block gives the connection up.
             self._session = None
             with ExitStack() as stack:
@@ -236,6 +243,7 @@ class LastingWriter:
 
     def close(self) -> None:
         """Give the connection up, whatever state it is in."""
+        self._others.discard(self)
         session, self._session = self._session, None
         if session is not None:
             _give_up(session)

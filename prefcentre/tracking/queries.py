@@ -28,14 +28,26 @@ _PEOPLE = TRACKING_METADATA.tables[TrackingPeople.__tablename__]
 _HOUR = TRACKING_METADATA.tables[TrackingHour.__tablename__]
 _CAMPAIGN = TRACKING_METADATA.tables[TrackingCampaign.__tablename__]
 
-_INSERT = sa.insert(_EVENT)
+_NEW = (
+    "campaign_id", "delivery_id", "kind", "link", "at", "sign", "hit_class", "reason", "ahead", "ip", "user_agent",
+)  # fmt: skip
 _COUNTED = (TrackingKind.OPEN, TrackingKind.CLICK)
 
 
-def append(session: Session, rows: list[dict[str, Any]]) -> None:
-    """Write hits down, each given by its columns."""
-    # The plain statement costs half of what the unit of work does, and pixels come in crowds.
-    session.connection().execute(_INSERT, rows)
+def append(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write hits down, each given by its columns; all of one moment."""
+    # By the driver itself: pixels come in crowds, and SQLAlchemy takes longer to look at the values than the database.
+    connection = session.connection()
+    at = _EVENT.c.at.type.dialect_impl(connection.dialect).bind_processor(connection.dialect)
+    moment = at(rows[0]["at"]) if at else rows[0]["at"]
+    values = [tuple(moment if name == "at" else row[name] for name in _NEW) for row in rows]
+    statement = _INSERT_SQLITE if is_sqlite(session) else _INSERT_POSTGRESQL
+    connection.connection.cursor().executemany(statement, values)
+
+
+_INTO = f"INSERT INTO tracking_event ({', '.join(_NEW)}) VALUES "  # noqa: S608 - names of ours only.
+_INSERT_SQLITE = f"{_INTO}({', '.join('?' for _ in _NEW)})"
+_INSERT_POSTGRESQL = f"{_INTO}({', '.join('%s' for _ in _NEW)})"
 
 
 # --- judging --------------------------------------------------------------------------------------

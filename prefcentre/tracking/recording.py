@@ -8,12 +8,15 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, Literal
 
 from sqlmodel import Session
 
 from prefcentre.context import Context
+from prefcentre.db import LastingWriter
 from prefcentre.errors import Unavailable
 from prefcentre.metrics import meters
 from prefcentre.preferences import service as preferences
@@ -57,9 +60,9 @@ def record_hits(session: Session, context: Context, hits: Sequence[Hit]) -> list
     revised rule can be applied later (R165). They are in the counts once they are judged beside each other (``settle``).
     """
     now = context.clock.now()
-    rows = [_row(hit) | {"at": now} for hit in hits]
+    rows = [_row(hit, now) for hit in hits]
     queries.append(session, rows)
-    return [row["hit_class"] for row in rows]
+    return [HitClass(row["hit_class"]) for row in rows]
 
 
 def record_hit(session: Session, context: Context, hit: Hit) -> HitClass:
@@ -79,6 +82,9 @@ class Recorder:
         self._waiting: list[_Waiting] = []
         self._queue = threading.Lock()
         self._writing_since: float | None = None
+        # Both have a connection of their own: getting one from the pool costs as much as what is done with it.
+        self._writer = LastingWriter(context.db, context.db.tracker)
+        self._reader = LastingWriter(context.db, context.db.reader)
 
     def record(self, hit: Hit, subscriber_id: int) -> None:
         """Write one hit of this person down, if they agree to it now (R153, R155); returns when that is committed.
@@ -95,6 +101,8 @@ class Recorder:
         if not mine.leads:
             # Either somebody wrote for us or it is our turn to write for all.
             mine.turn.acquire()
+            if mine.following:
+                mine.following.turn.release()
         if mine.leads:
             self._write_all()
         if not mine.done:
@@ -125,32 +133,36 @@ class Recorder:
                 self._writing_since = None
         if following:
             following.turn.release()
-        for waiting in group:
-            if not waiting.leads:
-                waiting.turn.release()
+        # One wakes the next: all at once they would do nothing but fight about whose turn it is.
+        others = [waiting for waiting in group if not waiting.leads]
+        for one, next_one in pairwise(others):
+            one.following = next_one
+        if others:
+            others[0].turn.release()
 
     def _write(self, group: Sequence["_Waiting"]) -> None:
         hits = self._agreed(group)
         if hits:
-            with self._context.db.tracking() as session:
+            with self._writer.transaction() as session:
                 classes = record_hits(session, self._context, hits)
             _count(hits, classes)
         for waiting in group:
             waiting.done = True
 
     def _agreed(self, group: Sequence["_Waiting"]) -> list[Hit]:
-        with self._context.db.reading() as session:
+        with self._reader.transaction() as session:
             people = {waiting.subscriber_id for waiting in group}
             agreed = preferences.who_may_be_counted(session, people)
         return [w.hit for w in group if (w.subscriber_id, w.hit.kind) in agreed]
 
 
 class _Waiting:
-    __slots__ = ("done", "hit", "leads", "subscriber_id", "turn")
+    __slots__ = ("done", "following", "hit", "leads", "subscriber_id", "turn")
 
     def __init__(self, hit: Hit, subscriber_id: int) -> None:
         self.hit, self.subscriber_id = hit, subscriber_id
         self.leads = self.done = False
+        self.following: _Waiting | None = None
         self.turn = threading.Lock()
         self.turn.acquire()
 
@@ -165,17 +177,18 @@ def _count(hits: Sequence[Hit], classes: Sequence[HitClass]) -> None:
         meters.HITS.add(count, *labels)
 
 
-def _row(hit: Hit) -> dict[str, Any]:
+def _row(hit: Hit, at: datetime) -> dict[str, Any]:
     kind = rules.kind_of(hit.method, hit.link)
     ahead = rules.ahead_of(hit.headers)
     verdict, agent = _look_at(kind, ahead, hit.agent[:_LONGEST_AGENT] if hit.agent else None)
     return {
         "campaign_id": hit.campaign_id,
         "delivery_id": hit.delivery_id,
-        "kind": kind,
+        "kind": kind.value,
         "link": hit.link,
+        "at": at,
         "sign": verdict.reason,
-        "hit_class": verdict.hit_class,
+        "hit_class": verdict.hit_class.value,
         "reason": verdict.reason,
         "ahead": ahead,
         "ip": rules.truncated_ip(hit.ip),
