@@ -234,13 +234,6 @@ def mail_link(session: Session, context: Context, person: Subscriber, desk: Desk
     _note(session, context, person, AuditAction.LINK_SENT, desk, desk.note)
 
 
-def take_file(session: Session, context: Context, person: Subscriber, desk: Desk) -> dict[str, Any]:
-    """Everything that is kept about a person, as ``person.as_file``; that it was taken is written down."""
-    found = whole.as_file(session, context, person)
-    _note(session, context, person, AuditAction.PERSON_EXPORTED, desk, desk.note)
-    return found
-
-
 def suppress(
     session: Session, context: Context, person: Subscriber, scope: str, reason: str, desk: Desk
 ) -> list[bytes]:

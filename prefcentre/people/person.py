@@ -1,10 +1,10 @@
-"""Everything that is known about one person, as the desk shows it and as a file that they can be given.
+"""Everything that is known about one person, as the desk shows it.
 
 Part of the people service; ``service`` offers these functions to other packages.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -23,7 +23,7 @@ from prefcentre.preferences.service import Limits
 from prefcentre.reasons import Reason
 from prefcentre.servicemail import service as servicemail
 from prefcentre.subscribers import service as subscribers
-from prefcentre.subscribers.service import PROFILE, Subscriber
+from prefcentre.subscribers.service import Subscriber
 from prefcentre.suppression import service as suppression
 from prefcentre.suppression.service import Lifter
 
@@ -104,38 +104,3 @@ def entries_of(session: Session, context: Context, person: Subscriber) -> list[S
         )
         for entry in sorted(once.values(), key=lambda entry: (entry.reason.rank, entry.scope))
     ]
-
-
-def as_file(session: Session, context: Context, person: Subscriber) -> dict[str, Any]:
-    """Everything that is kept about a person, for them to have (R131, R136): in full, with the words they saw."""
-    found = view(session, context, person.public_id)
-    return {
-        "made_at": context.clock.now(),
-        "controller": context.settings.controller_name,
-        "person": {
-            "email": person.email,
-            "phone": person.phone,
-            **{name: getattr(person, name) for name in PROFILE},
-            "attributes": dict(person.attributes),
-            "restricted": person.restricted,
-            "known_since": person.created_at,
-            "changed_at": person.updated_at,
-        },
-        "choices": asdict(found.limits),
-        "consents": consent.receipts(session, context, person, full=True),
-        "not_written_to": [
-            {"scope": one.scope, "reason": one.reason, "since": one.at, "until": one.until}
-            for one in found.entries
-        ],
-        "mails": [
-            {"campaign": row.slug, "outcome": row.state, "reason": row.reason, "at": row.at}
-            for row in found.deliveries
-        ],
-        "imports": [
-            {"file": row.file_name, "at": row.started_at, "source": dict(row.options).get("source")}
-            for row in found.imports
-        ],
-        "acts_of_staff": [
-            {"at": act.at, "what": act.action, "note": act.note} for act in found.acts
-        ],
-    }

@@ -11,11 +11,10 @@ from prefcentre.people.acting import (
     pause,
     restrict,
     suppress,
-    take_file,
     unrestrict,
     withdraw,
 )
-from prefcentre.people.person import PersonView, Standing, as_file, entries_of, get, view
+from prefcentre.people.person import PersonView, Standing, entries_of, get, view
 from prefcentre.people.rules import Order
 from prefcentre.people.search import NEVER_ASKED, Found, People, Search, find_few, search
 
@@ -30,7 +29,6 @@ __all__ = [
     "PersonView",
     "Search",
     "Standing",
-    "as_file",
     "edit",
     "entries_of",
     "find_few",
@@ -42,7 +40,6 @@ __all__ = [
     "restrict",
     "search",
     "suppress",
-    "take_file",
     "unrestrict",
     "view",
     "withdraw",

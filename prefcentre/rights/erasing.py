@@ -158,7 +158,9 @@ def finish(context: Context) -> bool:
     with context.db.writing() as session:
         for erasure in waiting:
             places_queries.unlink_deliveries(session, erasure.subscriber_id)
-    if not context.db.compact():
+    with context.db.reading() as session:
+        is_told = not queries.answers_wait(session)
+    if not context.db.compact() or not is_told:
         return False
     with context.db.writing() as session:
         queries.mark_finished(session, [one.id or 0 for one in waiting], context.clock.now())

@@ -25,6 +25,7 @@ from prefcentre.preferences import models as _preferences
 from prefcentre.reasons import Reason
 from prefcentre.rights import models as _rights
 from prefcentre.servicemail import models as _servicemail
+from prefcentre.servicemail.models import ServiceMailKind
 from prefcentre.signups import models as _signups
 from prefcentre.subscribers.models import Subscriber
 from prefcentre.suppression import models as _suppression
@@ -80,7 +81,7 @@ class Place:
     """One table: how rows about somebody are found in it, and what erasure does with them.
 
     With ``empty`` these columns get these values and the row stays; without it the row goes, by itself or with the
-    person's own.
+    person's own; rows that ``spares`` finds stay as they are.
     """
 
     table: str
@@ -88,7 +89,7 @@ class Place:
     where: Where
     empty: Mapping[str, Any] | None = None
     goes_with_the_person: bool = False
-    title: str = ""
+    spares: Where | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +161,12 @@ def _tracked(_: sa.Table, __: Whom) -> sa.ColumnElement[bool]:
     return sa.false()
 
 
+def last_answer(table: sa.Table) -> sa.ColumnElement[bool]:
+    """Whether a queued mail tells somebody that they are erased."""
+    about_erasure = sa.cast(table.c.parts, sa.String).contains('"erasure"')
+    return sa.and_(table.c.kind == ServiceMailKind.REQUEST_DONE, about_erasure)
+
+
 def mentions(column: Any, texts: Sequence[str]) -> sa.ColumnElement[bool]:
     """Whether a text or JSON column has one of these words in it, in any case of its letters."""
     lower = sa.func.lower(sa.cast(column, sa.String))
@@ -221,7 +228,13 @@ PLACES: tuple[Place, ...] = (
     # What their package forgets stands in ``providers``.
     Place("feedback_event", Section.RETURNS, _number(), empty={}),
     Place("inbound_message", Section.RETURNS, _number(), empty={}),
-    Place("service_mail", Section.WAITING, _either(_number(), _text("email"))),
+    # The answer that they are erased has to go out still; the queue forgets the address with it.
+    Place(
+        "service_mail",
+        Section.WAITING,
+        _either(_number(), _text("email")),
+        spares=lambda table, _: last_answer(table),
+    ),
     Place("confirmation", Section.WAITING, _number(), goes_with_the_person=True),
     Place("page_request", Section.WAITING, _asked),
     Place("mail_request", Section.WAITING, _either(_key("address_key"), _key("mailbox_key"))),
@@ -379,6 +392,8 @@ def erase(session: Session, whom: Whom) -> None:
         if place.goes_with_the_person:
             continue
         where = place.where(table, whom)
+        if place.spares is not None:
+            where = sa.and_(where, ~place.spares(table, whom))
         if place.empty is None:
             session.execute(sa.delete(table).where(where))
         elif place.empty:

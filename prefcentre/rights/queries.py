@@ -17,8 +17,8 @@ from prefcentre.rights.models import (
     RightsKind,
     RightsRequest,
 )
-from prefcentre.rights.places_queries import Whom, mentions
-from prefcentre.servicemail.models import QueuedMail, ServiceMailKind, ServiceMailState
+from prefcentre.rights.places_queries import Whom, last_answer, mentions
+from prefcentre.servicemail.models import QueuedMail, ServiceMailState
 from prefcentre.subscribers.models import ImportRun, ImportState, Subscriber
 from prefcentre.suppression.models import JournalMark, Suppression
 
@@ -53,10 +53,10 @@ def mark_finished(session: Session, numbers: Collection[int], now: datetime) -> 
 
 
 def answers_wait(session: Session) -> bool:
-    """Whether an answer to a request is still to go out: until then the queue holds an address."""
+    """Whether somebody is still to be told that they are erased: until then the queue holds an address."""
     statement = select(QueuedMail.id).where(
         col(QueuedMail.state) == ServiceMailState.WAITING,
-        col(QueuedMail.kind) == ServiceMailKind.REQUEST_DONE,
+        last_answer(SQLModel.metadata.tables["service_mail"]),
     )
     return session.exec(statement.limit(1)).first() is not None
 

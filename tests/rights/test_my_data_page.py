@@ -1,6 +1,5 @@
 """The way to one's own data: a mailed link, a button, a page for an hour, and what can be done there."""
 
-
 import pytest
 import sqlalchemy as sa
 from flask.testing import FlaskClient

@@ -5,11 +5,13 @@ from typing import Any
 
 from flask import Blueprint, render_template, url_for
 from flask.typing import ResponseReturnValue
+from sqlmodel import Session
 
 from prefcentre.context import Context
 from prefcentre.delivery import service as delivery
 from prefcentre.reporting import service as reporting
 from prefcentre.reporting.service import Concern, Matter
+from prefcentre.rights import service as rights
 from prefcentre.web.admin.gates import Right
 from prefcentre.web.admin.paths import add
 from prefcentre.web.admin.viewer import viewer
@@ -29,7 +31,10 @@ def home(context: Context) -> ResponseReturnValue:
         recent = reporting.compared(session, context, limit=_RECENT)
         values = {
             "steps": reporting.first_steps(session),
-            "matters": [_told(matter) for matter in reporting.matters(session, context)],
+            "matters": [
+                *_requests(session, context),
+                *(_told(matter) for matter in reporting.matters(session, context)),
+            ],
             "coming": reporting.coming(session),
             "recent": recent,
             "trend": reporting.trend(session, context),
@@ -82,6 +87,26 @@ _RIGHTS = {
     Concern.CONTACT: Right.PRIVACY,
 }
 _WHY = {"overdue": "Its time had passed before a sender was there."}
+
+
+def _requests(session: Session, context: Context) -> list[dict[str, Any]]:
+    """A reminder of requests about data that are due soon (R129)."""
+    urgent = rights.urgent(session, context)
+    if not urgent:
+        return []
+    late = sum(one.due_at < context.clock.now() for one in urgent)
+    about = _many(len(urgent), "request about data is", "requests about data are")
+    return [
+        {
+            "words": f"{about} due within a week" + (f", {late:,} overdue" if late else ""),
+            "why": "",
+            "at": urgent[0].due_at,
+            "is_due": True,
+            "action": "Answer",
+            "may": viewer().may(Right.PRIVACY),
+            "href": url_for("admin.rights_list"),
+        }
+    ]
 
 
 def _many(count: int, one: str, several: str) -> str:

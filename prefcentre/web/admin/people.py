@@ -1,9 +1,8 @@
 """People: the list with its filters, one person's page, and what may be done for them."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime, time
-from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -18,6 +17,7 @@ from prefcentre.delivery.service import Why
 from prefcentre.errors import InvalidInput, NotFound, PrefcentreError, Refused
 from prefcentre.people import service as people
 from prefcentre.people.service import Desk, Found, Grant, Order, People, Search
+from prefcentre.rights import service as rights
 from prefcentre.subscribers.rules import shown
 from prefcentre.subscribers.service import PROFILE, Subscriber
 from prefcentre.suppression import service as suppression
@@ -292,12 +292,7 @@ def person_export(context: Context, public_id: int) -> ResponseReturnValue:
     """Everything about them as a JSON file."""
     with context.db.writing() as session:
         person = people.get(session, public_id)
-        data = people.take_file(session, context, person, Desk(viewer().actor))
-    text = json.dumps(data, default=_plain, ensure_ascii=False, indent=2)
+        data = rights.everything(session, context, person)
+        rights.note_export(session, context, person.id or 0, actor=viewer().actor)
+    text = json.dumps(data, ensure_ascii=False, indent=2)
     return as_download(text, f"person-{public_id}.json", "application/json")
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return dict(value)
-    return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -240,10 +240,10 @@ def test_everything_about_a_person_is_given_as_a_file(
     assert page.status_code == 200, words(page)
     assert page.headers["Content-Disposition"].startswith("attachment")
     data = json.loads(page.text)
-    assert data["person"]["email"] == "ada@example.org"
-    assert {one["record"]["pii_processing"][0]["purpose_id"] for one in data["consents"]} == {
-        "product-news",
-        "events",
+    assert data["email"] == "ada@example.org"
+    assert {one["topic"] for one in data["held"]["consents"]["consent"]} == {
+        "Product news",
+        "Events",
     }
     assert ("person_exported", "staff:") in acts(context)
 
