@@ -64,6 +64,14 @@ class StaffUser(SQLModel, UserMixin, table=True):
         """Flask-Security's own roles are not used: what somebody may do is decided by ``staff.rules``."""
         return []
 
+    def get_auth_token(self) -> str:
+        """None: what gets somebody in is a session that can be listed and ended, and nothing beside it."""
+        return ""
+
+    def verify_auth_token(self, _: dict[str, Any]) -> bool:
+        """No token opens anything, whoever signed it."""
+        return False
+
 
 class StaffPasskey(SQLModel, WebAuthnMixin, table=True):
     """One key of a device that can prove who somebody is (WebAuthn)."""

@@ -130,3 +130,27 @@ def forget_tries(session: Session, account: bytes) -> None:
 def forget_old_tries(session: Session, before: datetime) -> None:
     """Drop what is too old to count."""
     session.execute(sa.delete(StaffAttempt).where(col(StaffAttempt.at) < before))
+
+
+def use_counter(session: Session, user_id: int, counter: int) -> bool:
+    """Note which half minute's code was used; False when that one or a later one was used before."""
+    last = col(StaffUser.tf_last_counter)
+    done = session.execute(
+        sa.update(StaffUser)
+        .where(col(StaffUser.id) == user_id, sa.or_(last.is_(None), last < counter))
+        .values(tf_last_counter=counter)
+    )
+    return int(done.rowcount) == 1  # type: ignore[attr-defined]
+
+
+def recovery_codes(session: Session, user_id: int) -> list[str]:
+    """Somebody's unused recovery codes as they are kept; whoever else asks like this waits for our commit."""
+    wanted = select(StaffUser.mf_recovery_codes).where(StaffUser.id == user_id).with_for_update()
+    return list(session.exec(wanted).first() or ())
+
+
+def keep_recovery_codes(session: Session, user_id: int, codes: list[str]) -> None:
+    """These are the ones that are left."""
+    session.execute(
+        sa.update(StaffUser).where(col(StaffUser.id) == user_id).values(mf_recovery_codes=codes)
+    )

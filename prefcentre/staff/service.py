@@ -19,6 +19,7 @@ from prefcentre.servicemail import service as servicemail
 from prefcentre.servicemail.service import ServiceMail, ServiceMailKind
 from prefcentre.staff import queries, rules
 from prefcentre.staff.datastore import Datastore
+from prefcentre.staff.factors import spend_counter, spend_recovery_code
 from prefcentre.staff.models import Role, StaffAttempt, StaffPasskey, StaffSession, StaffUser
 from prefcentre.staff.rules import RIGHTS, Right, Standing, may
 
@@ -62,6 +63,8 @@ __all__ = [
     "note_password",
     "prove",
     "sessions_of",
+    "spend_counter",
+    "spend_recovery_code",
     "standing_of",
     "wrong_with",
 ]

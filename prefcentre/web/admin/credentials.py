@@ -11,6 +11,7 @@ from flask_security import (
     ChangePasswordForm,
     LoginForm,
     MailUtil,
+    MfRecoveryCodesUtil,
     MfRecoveryForm,
     PasswordUtil,
     Totp,
@@ -20,6 +21,8 @@ from flask_security import (
     current_user,
     verify_password,
 )
+from passlib.exc import UsedTokenError
+from sqlalchemy.orm.attributes import set_committed_value
 from webauthn.helpers.structs import (
     AuthenticatorSelectionCriteria,
     ResidentKeyRequirement,
@@ -44,7 +47,8 @@ def parts(context: Context) -> dict[str, Any]:
         "wan_signin_response_form": _passkey(context),
         "password_util_cls": _judging(context),
         "webauthn_util_cls": _passkeys(context),
-        "totp_cls": _Codes,
+        "totp_cls": _codes(context),
+        "mf_recovery_codes_util_cls": _recovery_codes(context),
         "mail_util_cls": _Silent,
     }
 
@@ -89,6 +93,9 @@ def _account(user: Any) -> str:
 
 def _login(context: Context) -> type[LoginForm]:
     class Login(LoginForm):
+        # A second cookie that lives for a year, for a session that ends after half a day.
+        remember = None
+
         def validate(self, **kwargs: Any) -> bool:
             email = self.email.data or ""
             known = knows(email)
@@ -204,15 +211,42 @@ def _passkeys(context: Context) -> type[WebauthnUtil]:
     return Passkeys
 
 
-class _Codes(Totp):
-    """Codes that work once: the last one that was used is kept (RFC 6238 §5.2)."""
+def _codes(context: Context) -> type[Totp]:
+    class Codes(Totp):
+        """Codes that work once: the last one that was used is kept (RFC 6238 §5.2)."""
 
-    def get_last_counter(self, user: Any) -> int | None:
-        found: int | None = user.tf_last_counter
-        return found
+        def get_last_counter(self, user: Any) -> int | None:
+            found: int | None = user.tf_last_counter
+            return found
 
-    def set_last_counter(self, user: Any, tmatch: Any) -> None:
-        user.tf_last_counter = tmatch.counter
+        def set_last_counter(self, user: Any, tmatch: Any) -> None:
+            # In a transaction of its own, because two requests may bring the same code at once.
+            with context.db.writing() as session:
+                is_first = staff.spend_counter(session, user.id or 0, tmatch.counter)
+            if not is_first:
+                raise UsedTokenError
+            set_committed_value(user, "tf_last_counter", tmatch.counter)
+
+    return Codes
+
+
+def _recovery_codes(context: Context) -> type[MfRecoveryCodesUtil]:
+    class RecoveryCodes(MfRecoveryCodesUtil):
+        def check_recovery_code(self, user: Any, code: str) -> bool:
+            """Checking spends the code: between a look and striking it out there is room for a second request."""
+            with context.db.writing() as session:
+                return staff.spend_recovery_code(
+                    session,
+                    context,
+                    user.id or 0,
+                    user.public_id,
+                    lambda kept: code in self._decrypt_codes([kept]),
+                )
+
+        def delete_recovery_code(self, user: Any, code: str) -> bool:
+            return True
+
+    return RecoveryCodes
 
 
 class _Silent(MailUtil):

@@ -198,6 +198,8 @@ def _settings(context: Context) -> dict[str, Any]:
         "SECURITY_MSG_TWO_FACTOR_INVALID_TOKEN": (_WRONG_CODE, "error"),
         "SECURITY_MSG_INVALID_RECOVERY_CODE": ("This is none of your unused codes.", "error"),
         "SECURITY_MSG_RETYPE_PASSWORD_MISMATCH": ("The two are not the same.", "error"),
+        # The library would also hand out tokens, which are in no list of sessions.
+        "SECURITY_API_ENABLED_METHODS": ["session"],
         "SECURITY_CHANGEABLE": True,
         "SECURITY_SEND_PASSWORD_CHANGE_EMAIL": False,
         "SECURITY_POST_CHANGE_VIEW": "/admin/me",

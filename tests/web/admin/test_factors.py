@@ -1,9 +1,13 @@
 """Proving who one is: links, passwords, codes, waits."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from flask_security import MfRecoveryForm
 from passlib.totp import TOTP
 from werkzeug.test import TestResponse
 
@@ -13,7 +17,7 @@ from prefcentre.servicemail import service as servicemail
 from prefcentre.staff import service as staff
 from prefcentre.staff.service import Role
 from prefcentre.testing import FrozenClock
-from tests.web.admin.conftest import PASSWORD, Desk, DeskClient, make_staff, post, sign_in
+from tests.web.admin.conftest import BASE, PASSWORD, Desk, DeskClient, make_staff, post, sign_in
 
 GOOD = "seven green bicycles sing"
 
@@ -262,6 +266,99 @@ def test_a_recovery_code_works_once_and_is_not_kept_as_it_is(desk: Desk, context
         sign_in(client, "author@staff.example.com")
         answer = step(client, "/admin/mf-recovery", codes[0].upper())
         assert answer.status_code == status, answer.text
+
+
+def at_once(monkeypatch: pytest.MonkeyPatch, owner: type, name: str) -> None:
+    """Nobody goes on from there until two are there: each has looked before the other one wrote."""
+    both, real = Barrier(2), getattr(owner, name)
+
+    def wait(*args: Any, **kwargs: Any) -> Any:
+        found = real(*args, **kwargs)
+        both.wait(10)
+        return found
+
+    monkeypatch.setattr(owner, name, wait)
+
+
+def halfway_in(client: FlaskClient) -> FlaskClient:
+    other = client.application.test_client()
+    assert "/admin/tf-validate" in sign_in(other, "author@staff.example.com").location
+    return other
+
+
+def both_try(clients: list[FlaskClient], path: str, code: str) -> list[int]:
+    """Each sends the same code from a page that it has opened before; gives how many sessions came of it."""
+    tokens = [
+        re.search(r'name="csrf-token" content="([^"]+)"', one.get(path).text) for one in clients
+    ]
+
+    def send(one: FlaskClient, token: str) -> int:
+        return one.post(path, data={"csrf_token": token, "code": code}).status_code
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(send, clients, [found[1] for found in tokens if found]))
+    return sorted(one.get("/admin/me").status_code for one in clients)
+
+
+@pytest.mark.parametrize("kind", ["app", "recovery"])
+def test_of_two_requests_with_one_code_one_gets_in(
+    desk: Desk, context: Context, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """T8: both looked before either had struck it out."""
+    client = desk("author")
+    secret = secret_of(client)
+    page = post(client, "/admin/mf-recovery-codes").text
+    codes = re.findall(r"<code>([0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4})</code>", page)
+    with context.db.writing() as session:
+        user = staff.by_email(session, "author@staff.example.com")
+        assert user
+        user.tf_last_counter = 1
+        session.add(user)
+    two = [halfway_in(client), halfway_in(client)]
+    if kind == "app":
+        at_once(monkeypatch, TOTP, "match")
+        found = both_try(two, "/admin/tf-validate", TOTP(key=secret).generate().token)
+    else:
+        at_once(monkeypatch, MfRecoveryForm, "validate")
+        found = both_try(two, "/admin/mf-recovery", codes[0])
+    assert found == [200, 303]
+
+
+def test_two_recovery_codes_at_once_are_both_spent(
+    desk: Desk, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What one of them struck out is not brought back by the other one's list."""
+    client = desk("author")
+    secret_of(client)
+    page = post(client, "/admin/mf-recovery-codes").text
+    codes = re.findall(r"<code>([0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4})</code>", page)
+    two = [halfway_in(client), halfway_in(client)]
+    at_once(monkeypatch, MfRecoveryForm, "validate")
+
+    def send(one: FlaskClient, code: str) -> int:
+        return step(one, "/admin/mf-recovery", code).status_code
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(send, two, codes[:2])) == [302, 302]
+    with context.db.reading() as session:
+        user = staff.by_email(session, "author@staff.example.com")
+        assert user
+        assert len(user.mf_recovery_codes or ()) == 8
+
+
+def test_what_gets_somebody_in_is_a_session_and_nothing_beside_it(
+    desk: Desk, stranger: FlaskClient
+) -> None:
+    """No cookie for a year and no token of the library, which no list of sessions would name (ASVS 7.4)."""
+    desk("author")
+    data = {"email": "author@staff.example.com", "password": PASSWORD, "remember": "y"}
+    json = {"Accept": "application/json", "Referer": BASE}
+    answer = post(stranger, "/admin/login?include_auth_token", data, headers=json)
+    assert answer.status_code == 200
+    names = {one.partition("=")[0] for one in answer.headers.getlist("Set-Cookie")}
+    assert names == {"__Host-desk", "__Host-desk-known"}
+    assert answer.json
+    assert not answer.json["response"].get("user", {}).get("authentication_token")
 
 
 def test_changing_factors_needs_a_fresh_proof(desk: Desk, clock: FrozenClock) -> None:
