@@ -21,6 +21,7 @@ from prefcentre.context import Context
 from prefcentre.delivery import service as delivery
 from prefcentre.delivery.service import Decision, Unknown
 from prefcentre.errors import InvalidInput
+from prefcentre.reporting import service as reporting
 
 app = typer.Typer(help="Campaigns: check, plan, try, send, report.", no_args_is_help=True)
 
@@ -261,14 +262,14 @@ def resolve_unknown(
 def report(slug: Slug, *, as_json: JsonOption = False) -> None:
     """Show what became of everybody, with opens, clicks, unsubscribes and bounces by class."""
     with opened() as context, context.db.reading() as session:
-        found = delivery.report(session, context, slug)
+        found = reporting.report(session, context, slug)
     if as_json:
         answer(as_json, found)
         return
     out.print(_status_text(found), markup=False)
-    for name in ("opens", "clicks", "unsubscribes", "bounces", "complaints"):
+    for name in ("opens", "clicks", "unsubscribes", "bounces", "bounce_reasons", "complaints"):
         parts = ", ".join(f"{kind} {count}" for kind, count in found[name].items()) or "none"
-        out.print(f"{name}: {parts}", markup=False)
+        out.print(f"{name.replace('_', ' ')}: {parts}", markup=False)
 
 
 @contextmanager

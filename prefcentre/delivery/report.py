@@ -53,7 +53,7 @@ def status(session: Session, slug: str) -> dict[str, Any]:
 
 
 def report(session: Session, context: Context, slug: str) -> dict[str, Any]:
-    """As ``status``, with opens and clicks by class, unsubscribes, bounces and complaints. Raises NotFound."""
+    """As ``status``, with opens and clicks by class, unsubscribes, and refusals as bounces. Raises NotFound."""
     campaign = campaigns.get(session, slug)
     settle_hits(context)
     with context.db.tracking_reading() as tracking_session:
@@ -64,8 +64,6 @@ def report(session: Session, context: Context, slug: str) -> dict[str, Any]:
         "clicks": hits["clicks"],
         "unsubscribes": queries.unsubscribe_counts(session, campaign.id or 0),
         "bounces": queries.bounce_counts(session, campaign.id or 0),
-        # Complaints come from feedback loops, which nothing reads yet.
-        "complaints": {},
     }
 
 

@@ -186,72 +186,48 @@ def unresolved(session: Session, limit: int) -> list[Any]:
 # --- counting -----------------------------------------------------------------------------------
 
 
-def bounces(session: Session, campaign_id: int) -> list[Any]:
-    """Mails of a campaign that came back, each once by its worst report: reason, suppress, permanent, people."""
-    worst = (
-        sa.select(
-            _EVENT.c.delivery_id,
-            sa.func.max(_EVENT.c.id).label("id"),
-            sa.func.max(sa.cast(_EVENT.c.suppress, sa.Integer)).label("suppress"),
-            sa.func.max(sa.cast(sa.func.coalesce(_EVENT.c.permanent, False), sa.Integer)).label(
-                "permanent"
-            ),
-            sa.func.min(_EVENT.c.reason).label("reason"),
-        )
-        .where(_EVENT.c.campaign_id == campaign_id, _EVENT.c.kind == FeedbackKind.BOUNCE)
-        .group_by(_EVENT.c.delivery_id)
-        .subquery()
-    )
-    return list(
-        session.execute(
-            sa.select(
-                worst.c.reason,
-                worst.c.suppress,
-                worst.c.permanent,
-                sa.func.count().label("people"),
-            ).group_by(worst.c.reason, worst.c.suppress, worst.c.permanent)
-        )
-    )
+def counts(session: Session, campaign_id: int, kind: FeedbackKind) -> list[tuple[str, int]]:
+    """How many mails of a campaign came back, or were complained about, each once: a word for each sort, and mails.
 
-
-def complaints(session: Session, campaign_ids: Collection[int]) -> dict[int, dict[str, int]]:
-    """How many mails of campaigns were complained about, each once (R76), by who told us."""
+    A bounce's word is 1 or 0 for a dead address, 1 or 0 for "for good", and its reason, of the worst report about
+    the mail. A complaint's word is who told us.
+    """
+    once = _once(campaign_id, kind).subquery()
     rows = session.execute(
-        sa.select(
-            _EVENT.c.campaign_id,
-            _EVENT.c.source,
-            _EVENT.c.delivery_id,
-        )
-        .where(_EVENT.c.campaign_id.in_(campaign_ids), _EVENT.c.kind == FeedbackKind.COMPLAINT)
-        .order_by(_EVENT.c.at, _EVENT.c.source)
+        sa.select(once.c.word, sa.func.count())
+        .group_by(once.c.word)
+        .order_by(sa.func.count().desc())
     )
-    found: dict[int, dict[str, int]] = {}
-    seen: set[tuple[int, int]] = set()
-    for campaign_id, source, delivery_id in rows:
-        if (campaign_id, delivery_id) not in seen:
-            seen.add((campaign_id, delivery_id))
-            counts = found.setdefault(campaign_id, {})
-            counts[source] = counts.get(source, 0) + 1
-    return found
+    return [(word, mails) for word, mails in rows]
+
+
+def _once(campaign_id: int, kind: FeedbackKind) -> sa.Select[Any]:
+    event = _EVENT.c
+    words = {
+        FeedbackKind.BOUNCE: sa.func.max(
+            sa.case((event.suppress, "1"), else_="0")
+            + sa.case((event.permanent, "1"), else_="0")
+            + sa.type_coerce(event.reason, sa.String)
+        ),
+    }
+    word = words.get(kind, sa.func.min(event.source))
+    return (
+        sa.select(event.delivery_id, word.label("word"))
+        .where(event.campaign_id == campaign_id, event.kind == kind)
+        .group_by(event.delivery_id)
+    )
 
 
 def people_of(
-    session: Session, campaign_id: int, kind: FeedbackKind, after: int, limit: int
+    session: Session, campaign_id: int, kind: FeedbackKind, way: str, after: int, limit: int
 ) -> list[int]:
-    """The recipients of a campaign about whom this was told, by their number in it."""
-    return list(
-        session.scalars(
-            sa.select(_EVENT.c.delivery_id)
-            .where(
-                _EVENT.c.campaign_id == campaign_id,
-                _EVENT.c.kind == kind,
-                _EVENT.c.delivery_id > after,
-            )
-            .distinct()
-            .order_by(_EVENT.c.delivery_id)
-            .limit(limit)
-        )
-    )
+    """The recipients behind ``counts``, by their number in the campaign; of one reason or source, or all."""
+    once = _once(campaign_id, kind).subquery()
+    wanted = sa.select(once.c.delivery_id).where(once.c.delivery_id > after)
+    if way:
+        word = sa.func.substr(once.c.word, 3) if kind is FeedbackKind.BOUNCE else once.c.word
+        wanted = wanted.where(word == way)
+    return list(session.scalars(wanted.order_by(once.c.delivery_id).limit(limit)))
 
 
 # --- a person -----------------------------------------------------------------------------------

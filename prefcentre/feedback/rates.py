@@ -39,6 +39,7 @@ class Rate:
     provider: str
     figures: Figures
     line: Line
+    by_complaints: bool = False
 
 
 def limits(context: Context) -> lines.Limits:
@@ -81,6 +82,17 @@ def current(session: Session, context: Context, days: int = KEPT_DAYS) -> list[R
         _judged(row.day, row.sender_domain, row.provider, _figures(row), wanted)
         for row in rate_queries.rates(session, today - timedelta(days=days - 1))
     ]
+
+
+def in_words(rate: Rate) -> str:
+    """What is wrong about a rate, in a sentence for a person."""
+    people = f" at {rate.provider}" if rate.provider else ""
+    day = f"On {rate.day:%-d %B}{people} "
+    if rate.by_complaints:
+        return f"{day}{lines.complained(rate.figures)}."
+    found = rate.figures
+    share = lines.percent(found.bounces / found.accepted) if found.accepted else "all"
+    return f"{day}{found.bounces:,} of {found.accepted:,} mails came back from dead addresses ({share})."
 
 
 def of_campaign(session: Session, campaign: Campaign) -> Figures:
@@ -227,4 +239,6 @@ def _figures(row: FeedbackRate) -> Figures:
 def _judged(day: date, sender: str, provider: str, found: Figures, wanted: lines.Limits) -> Rate:
     both = (lines.of_complaints(found, wanted), lines.of_bounces(found, wanted))
     worst = next((line for line in (Line.STOP, Line.WARNING) if line in both), Line.FINE)
-    return Rate(day, sender, provider, found, worst)
+    return Rate(
+        day, sender, provider, found, worst, by_complaints=both[0] is worst is not Line.FINE
+    )

@@ -5,10 +5,11 @@ from typing import Any
 from sqlmodel import Session
 
 from prefcentre.feedback import queries
+from prefcentre.feedback.counting import CameBack, came_back, recipients_who
 from prefcentre.feedback.effects import Effect, soft_score, take, take_many, weigh
 from prefcentre.feedback.lines import Line
 from prefcentre.feedback.models import FeedbackEvent, InboundMessage, InboundState
-from prefcentre.feedback.rates import Rate, current, of_campaign, watch
+from prefcentre.feedback.rates import Rate, current, in_words, of_campaign, watch
 from prefcentre.feedback.rules import BounceReason, Event, FeedbackKind, Finding, Report
 from prefcentre.feedback.upkeep import drop_old_detail, resolve_uncertain, weigh_expired
 from prefcentre.feedback.webhooks.calls import Call, Unreadable, Unverified
@@ -18,6 +19,7 @@ __all__ = [
     "PROVIDERS",
     "BounceReason",
     "Call",
+    "CameBack",
     "Effect",
     "Event",
     "FeedbackEvent",
@@ -30,11 +32,14 @@ __all__ = [
     "Report",
     "Unreadable",
     "Unverified",
+    "came_back",
     "current",
     "drop_old_detail",
     "forget",
     "held_about",
+    "in_words",
     "of_campaign",
+    "recipients_who",
     "resolve_uncertain",
     "soft_score",
     "take",

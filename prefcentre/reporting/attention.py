@@ -14,6 +14,8 @@ from prefcentre.campaigns.service import Campaign, CampaignState
 from prefcentre.contact import service as contact
 from prefcentre.context import Context
 from prefcentre.delivery import service as delivery
+from prefcentre.feedback import service as feedback
+from prefcentre.feedback.service import Line
 from prefcentre.reporting import queries
 from prefcentre.throttles import service as throttles
 
@@ -28,6 +30,7 @@ class Concern(StrEnum):
     UNKNOWN = "unknown"  # Nobody knows whether some mails arrived.
     NO_WORKER = "no_worker"  # Something should be sent and no sender is running.
     STOPPED = "stopped"  # An account or a domain stands still until a person resumes it.
+    REPUTATION = "reputation"  # Too many mails of a sender are called spam or bounce.
     CONTACT = "contact"  # Somebody wrote by the contact form and waits for an answer.
     SERVICE_MAIL = "service_mail"  # Confirmations or links have not gone out for a while.
 
@@ -68,6 +71,7 @@ def matters(session: Session, context: Context) -> list[Matter]:
             Matter(Concern.UNKNOWN, row.people, row.slug, row.name or row.slug)
             for row in queries.uncertain(session)
         ),
+        *_reputation(session, context),
         *_contact(session),
         *_service_mails(session, context),
     ]
@@ -112,6 +116,14 @@ def _held(session: Session) -> Iterator[Matter]:
             why=campaign.held_reason or "",
             at=campaign.start_at,
         )
+
+
+def _reputation(session: Session, context: Context) -> Iterator[Matter]:
+    told: set[str] = set()
+    for rate in feedback.current(session, context, days=2):
+        if rate.line is not Line.FINE and rate.sender_domain not in told:
+            told.add(rate.sender_domain)
+            yield Matter(Concern.REPUTATION, about=rate.sender_domain, why=feedback.in_words(rate))
 
 
 def _contact(session: Session) -> Iterator[Matter]:

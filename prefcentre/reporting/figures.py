@@ -16,6 +16,7 @@ from prefcentre.campaigns.service import Campaign
 from prefcentre.context import Context
 from prefcentre.delivery import service as delivery
 from prefcentre.delivery.service import DeliveryState
+from prefcentre.feedback import service as feedback
 from prefcentre.reporting import queries, rules
 from prefcentre.reporting.rules import Spread
 from prefcentre.tracking import service as tracking
@@ -60,6 +61,8 @@ class Figures:
     domains: Sequence[Mapping[str, Any]]
     opens: Mapping[str, int] = field(default_factory=dict)
     clicks: Mapping[str, int] = field(default_factory=dict)
+    bounces: Mapping[str, int] = field(default_factory=dict)
+    complaints: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def accepted(self) -> int:
@@ -70,6 +73,16 @@ class Figures:
     def unsubscribed(self) -> int:
         """People who left by a link or button of this mail."""
         return sum(self.unsubscribes.values())
+
+    @property
+    def bounced(self) -> int:
+        """Mails that were accepted and came back later."""
+        return sum(self.bounces.values())
+
+    @property
+    def complained(self) -> int:
+        """People who called this mail spam, as far as anybody tells."""
+        return sum(self.complaints.values())
 
     def to_json(self) -> dict[str, Any]:
         """What is stored."""
@@ -112,7 +125,10 @@ def count(session: Session, context: Context, campaign: Campaign) -> Figures:
 
 def _readers(session: Session, campaign: Campaign, tally: Tally, begun: datetime) -> dict[str, Any]:
     """What is counted as it happens, and so is as quick to tell of a large campaign as of a small one."""
+    told = feedback.came_back(session, campaign.id or 0)
     return {
+        "bounces": told.reasons,
+        "complaints": told.complaints,
         "unsubscribes": delivery.unsubscribes(session, campaign.slug),
         "human_opens": tally.human_opens,
         "machine_opens": tally.machine_opens,

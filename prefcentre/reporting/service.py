@@ -14,6 +14,8 @@ from prefcentre.consent import service as consent
 from prefcentre.context import Context
 from prefcentre.delivery import service as delivery
 from prefcentre.delivery.service import Page, Person, RecipientRow, Which
+from prefcentre.feedback import service as feedback
+from prefcentre.feedback.service import FeedbackKind
 from prefcentre.messages import service as messages
 from prefcentre.messages.service import Compiled
 from prefcentre.reporting import queries, rules
@@ -46,6 +48,7 @@ __all__ = [
     "Matter",
     "Spread",
     "Trend",
+    "came_back",
     "coming",
     "compared",
     "count_changes",
@@ -56,6 +59,7 @@ __all__ = [
     "matters",
     "readers",
     "refresh",
+    "report",
     "share",
     "trend",
     "under_way",
@@ -133,6 +137,40 @@ def readers(
     return Page(rows, ids[limit - 1] if len(ids) > limit else None)
 
 
+def report(session: Session, context: Context, slug: str) -> dict[str, Any]:
+    """What became of a campaign as numbers: outcomes, opens and clicks by class, unsubscribes, bounces and complaints.
+
+    A bounce is a refusal at the door or a report that came later; ``bounce_reasons`` are those of the latter. Raises
+    NotFound.
+    """
+    found = delivery.report(session, context, slug)
+    later = feedback.came_back(session, campaigns.get(session, slug).id or 0)
+    at_the_door = found["bounces"]
+    return found | {
+        "bounces": {
+            "permanent": at_the_door["permanent"] + later.permanent,
+            "transient": at_the_door["transient"] + later.transient,
+        },
+        "bounce_reasons": dict(later.reasons),
+        "complaints": dict(later.complaints),
+    }
+
+
+def came_back(
+    session: Session,
+    slug: str,
+    kind: FeedbackKind,
+    way: str = "",
+    after: int = 0,
+    limit: int = PAGE,
+) -> Page:
+    """Recipients whose mails came back later, for one reason or any, or who complained. Raises NotFound."""
+    campaign_id = campaigns.get(session, slug).id or 0
+    ids = feedback.recipients_who(session, campaign_id, kind, way, after, limit + 1)
+    rows = delivery.recipients_with_ids(session, slug, ids[:limit])
+    return Page(rows, ids[limit - 1] if len(ids) > limit else None)
+
+
 def unsubscribed(
     session: Session,
     slug: str,
@@ -179,6 +217,8 @@ def write_summary(session: Session, context: Context, slug: str, target: TextIO)
         ("clicks", "people", found.human_clicks),
         ("clicks", "machines", found.machine_clicks),
         *(("unsubscribed", method, people) for method, people in found.unsubscribes.items()),
+        *(("came back", reason, people) for reason, people in found.bounces.items()),
+        *(("complaints", source, people) for source, people in found.complaints.items()),
         *(("clicks on", link.url, link.people) for link in found.links),
         *(
             (f"domain {row['domain'] or 'others'}", state, people)

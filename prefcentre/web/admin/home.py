@@ -67,6 +67,11 @@ _WORDS: Mapping[Concern, tuple[str, str, str]] = {
     ),
     Concern.NO_WORKER: ("Something should be sent and no sender is running", "See health", ""),
     Concern.STOPPED: ("{about} stands still until a person resumes it", "See health", ""),
+    Concern.REPUTATION: (
+        "Mails from {about} are called spam or come back too often",
+        "See the rates",
+        "",
+    ),
     Concern.CONTACT: ("{people} wrote and wait for an answer", "Read them", ""),
     Concern.SERVICE_MAIL: (
         "{letters} waiting to go out for a while: confirmations or links",
@@ -80,6 +85,7 @@ _ELSEWHERE = {
     Concern.STOPPED: "/settings/health",
     Concern.SERVICE_MAIL: "/settings/health",
     Concern.CONTACT: "/requests",
+    Concern.REPUTATION: "/reports/reputation",
 }
 _RIGHTS = {
     Concern.HELD: Right.SEND,

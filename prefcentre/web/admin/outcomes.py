@@ -7,6 +7,7 @@ from typing import Any
 from flask import url_for
 
 from prefcentre.delivery.service import DeliveryState, ReplyKind
+from prefcentre.feedback.service import BounceReason
 from prefcentre.reasons import Reason
 from prefcentre.reporting.service import share
 
@@ -130,6 +131,43 @@ WAYS: Mapping[str, str] = {
     "command": "Asked, and an operator did it",
     "staff": "Asked, and somebody on staff did it",
 }
+
+
+CAME_BACK: Mapping[str, str] = {
+    BounceReason.NO_SUCH_USER: "The mailbox does not exist",
+    BounceReason.NO_SUCH_HOST: "The domain does not exist or takes no mail",
+    BounceReason.MOVED: "The mailbox moved",
+    BounceReason.DISABLED: "The mailbox was closed",
+    BounceReason.MAILBOX_FULL: "The mailbox is full",
+    BounceReason.TOO_LARGE: "The message is too large",
+    BounceReason.POLICY: "A rule of theirs forbids it",
+    BounceReason.CONTENT: "What the message carries is not allowed",
+    BounceReason.SPAM: "The message looks like spam",
+    BounceReason.REPUTATION: "Our address or domain has a bad name there",
+    BounceReason.AUTHENTICATION: "SPF, DKIM, DMARC or TLS is not as asked for",
+    BounceReason.RATE: "Too much in too short a time",
+    BounceReason.RELAY: "A server did not pass it on",
+    BounceReason.NETWORK: "Their server was not reached",
+    BounceReason.EXPIRED: "It was tried for too long",
+    BounceReason.SYSTEM: "Their system failed",
+    BounceReason.PROTOCOL: "The servers did not understand each other",
+    BounceReason.SENDER: "They take no mail from this sender",
+    BounceReason.UNKNOWN: "No reason that we know",
+}
+"""Why an accepted mail came back later."""
+
+TELLERS: Mapping[str, str] = {
+    "mail": "A feedback loop by mail",
+    "ses": "Amazon SES",
+    "sendgrid": "SendGrid",
+    "postmark": "Postmark",
+    "mailgun": "Mailgun",
+    "mailjet": "Mailjet",
+    "brevo": "Brevo",
+    "sparkpost": "SparkPost",
+    "generic": "A webhook of your own",
+}
+"""Who told us of a complaint."""
 
 
 def tiles(slug: str, counts: Mapping[str, int], audience: int) -> list[dict[str, Any]]:

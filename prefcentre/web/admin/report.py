@@ -17,6 +17,7 @@ from prefcentre.context import Context
 from prefcentre.delivery import service as delivery
 from prefcentre.delivery.service import DeliveryState, Page, Which
 from prefcentre.errors import NotFound, PrefcentreError
+from prefcentre.feedback.service import FeedbackKind
 from prefcentre.reasons import Reason
 from prefcentre.reporting import service as reporting
 from prefcentre.reporting.service import Figures, Look, share
@@ -37,6 +38,7 @@ _COMPARED = 8
 # What may stand in the address of a list of people; nothing else is carried on.
 _NARROWING = frozenset({"outcome", "reason", "code", "status", "domain", "link", "way"})
 _LONGEST = 64
+_WAYS = {**outcomes.WAYS, **outcomes.CAME_BACK, **outcomes.TELLERS}
 
 
 def declare(pages: Blueprint, context: Context) -> None:
@@ -66,6 +68,8 @@ def campaign_report(context: Context, slug: str) -> ResponseReturnValue:
             "tiles": outcomes.tiles(slug, status["outcomes"], status["audience"]),
             "reasons": outcomes.reason_rows(slug, status["reasons"]),
             "refusals": _refusals(session, slug),
+            "tellers": outcomes.TELLERS,
+            "came_back": outcomes.CAME_BACK,
             "earlier": reporting.compared(session, context, like=slug, limit=_COMPARED),
             "live": reporting.live(session, context, slug) if campaign.state in _RUNNING else None,
         }
@@ -123,6 +127,8 @@ def _shares(slug: str, found: Figures) -> dict[str, Any]:
         "machine_open_share": share(found.machine_opens, accepted),
         "unsubscribed_share": share(found.unsubscribed, accepted),
         "most_clicks": readers,
+        "bounced_share": share(found.bounced, accepted),
+        "complained_share": share(found.complained, accepted),
         "ways": outcomes.WAYS,
         "outcome_words": {
             state.value: one.label for one in OUTCOMES.values() for state in one.states
@@ -151,6 +157,13 @@ def _leavers(session: Session, _: Context, slug: str, after: int) -> Page:
     return reporting.unsubscribed(session, slug, [way] if way else [], after)
 
 
+def _told(kind: FeedbackKind) -> _Find:
+    def find(session: Session, _: Context, slug: str, after: int) -> Page:
+        return reporting.came_back(session, slug, kind, request.args.get("way", ""), after)
+
+    return find
+
+
 _READING: Mapping[str, tuple[str, _Find]] = {
     "clicked": ("Clicked", _readers(TrackingKind.CLICK, machines=False)),
     "opened": ("Opened", _readers(TrackingKind.OPEN, machines=False)),
@@ -160,6 +173,8 @@ _READING: Mapping[str, tuple[str, _Find]] = {
     ),
     "machine_opened": ("Opened by a machine", _readers(TrackingKind.OPEN, machines=True)),
     "unsubscribed": ("Unsubscribed", _leavers),
+    "bounced": ("Came back later", _told(FeedbackKind.BOUNCE)),
+    "complained": ("Called it spam", _told(FeedbackKind.COMPLAINT)),
 }
 
 
@@ -238,7 +253,7 @@ def _details(chosen: Mapping[str, str], urls: Mapping[int, str]) -> list[tuple[s
     if link := chosen.get("link"):
         found.append(("Link", urls.get(int(link), link) if link.isdecimal() else link))
     if way := chosen.get("way"):
-        found.append(("By", outcomes.WAYS.get(way, way)))
+        found.append(("By", _WAYS.get(way, way)))
     names = {"code": "Reply", "status": "Reply begins with", "domain": "Domain"}
     return found + [(words, chosen[name]) for name, words in names.items() if name in chosen]
 

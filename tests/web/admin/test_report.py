@@ -31,7 +31,7 @@ def test_the_report_says_what_became_of_everybody(context: Context, cast: Cast, 
     assert "What became of 5 people" in text
     assert "People who clicked 1 50.0&nbsp;%" in text
     assert "The mailbox or its domain does not exist" in text
-    assert "Not measured: no feedback loop" in text
+    assert "Called it spamAs far as feedback loops tell." in text
     assert "outcome=unknown" in page
 
 
