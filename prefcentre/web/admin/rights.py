@@ -161,21 +161,21 @@ def rights_one(
         person = rights.person_of(session, context, found)
         view = people.view(session, context, person.public_id) if person else None
         who = actors.names(session)
-    page = render_template(
-        "admin/report/rights_one.html",
-        one=found,
-        person=person,
-        view=view,
-        who=who,
-        kinds=KINDS,
-        ways=WAYS,
-        outcomes=OUTCOMES,
-        happens=_WHAT_HAPPENS[found.kind],
-        now=context.clock.now(),
-        problem=problem,
-        opened=opened,
-        typed=request.form,
-    )
+        page = render_template(
+            "admin/report/rights_one.html",
+            one=found,
+            someone=person,
+            view=view,
+            who=who,
+            kinds=KINDS,
+            ways=WAYS,
+            outcomes=OUTCOMES,
+            happens=_WHAT_HAPPENS[found.kind],
+            now=context.clock.now(),
+            problem=problem,
+            opened=opened,
+            typed=request.form,
+        )
     return page, status
 
 
