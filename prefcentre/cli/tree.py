@@ -18,6 +18,7 @@ _HOMES = {
     "consents": ("consents", "app"),
     "suppressions": ("suppressions", "app"),
     "campaigns": ("campaigns", "app"),
+    "tracking": ("tracking", "app"),
     "limits": ("limits", "app"),
     "exports": ("exports", "app"),
     "contact": ("contact", "app"),

@@ -31,6 +31,14 @@ def recompute_hits(context: Context, slug: str) -> int:
     return tracking.recompute(context, _sent(context), campaign_id)
 
 
+def rebuild_hits(context: Context, slug: str) -> int:
+    """Throw a campaign's counts away and make them again; of how many hits they are. Raises NotFound."""
+    with context.db.reading() as session:
+        campaign_id = campaigns.get(session, slug).id or 0
+    tracking.uncount(context, campaign_id)
+    return settle_hits(context)
+
+
 def recompute_outdated_hits(context: Context) -> bool:
     """Judge the hits of one campaign anew that older rules judged; whether there was one. Opens its own sessions."""
     return bool(tracking.recompute_outdated(context, _sent(context)))

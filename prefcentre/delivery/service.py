@@ -12,7 +12,12 @@ from prefcentre.delivery.audience import Part, Plan, judge_part, plan, write_par
 from prefcentre.delivery.coming import NextMail, next_mail
 from prefcentre.delivery.explaining import Against, Verdict, of_outcome
 from prefcentre.delivery.facts import Question, channel_facts
-from prefcentre.delivery.hits import recompute_hits, recompute_outdated_hits, settle_hits
+from prefcentre.delivery.hits import (
+    rebuild_hits,
+    recompute_hits,
+    recompute_outdated_hits,
+    settle_hits,
+)
 from prefcentre.delivery.launch import Checked, cancel_rest, check, plan_campaign, start
 from prefcentre.delivery.ledger import live_workers, recover
 from prefcentre.delivery.models import Delivery, DeliveryState
@@ -106,6 +111,7 @@ __all__ = [
     "post_waiting",
     "progress",
     "prove_accepted",
+    "rebuild_hits",
     "recipients",
     "recipients_with_ids",
     "recompute_hits",

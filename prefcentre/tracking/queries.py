@@ -181,6 +181,13 @@ def _insert_into(session: Session, table: sa.Table) -> Any:
     return sqlite.insert(table) if is_sqlite(session) else postgresql.insert(table)
 
 
+def uncount(session: Session, campaign_id: int) -> None:
+    """Take everything of a campaign out of the counts."""
+    for table in (_PEOPLE, _HOUR):
+        session.execute(sa.delete(table).where(table.c.campaign_id == campaign_id))
+    session.execute(sa.update(_EVENT).where(_EVENT.c.campaign_id == campaign_id).values(rules=None))
+
+
 def judged_otherwise(session: Session, version: int) -> list[int]:
     """Campaigns whose hits were judged by another version of the rules."""
     wanted = sa.select(_CAMPAIGN.c.campaign_id).where(_CAMPAIGN.c.rules != version)

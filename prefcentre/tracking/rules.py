@@ -68,7 +68,7 @@ _ROBOTS = (
     "selenium|puppeteer|playwright|google-(?:read-aloud|inspectiontool|structured|adwords|cloudvertexbot|extended)",
     "googleother|mediapartners-google|feedfetcher|feedburner|apis-google|duplexweb|storebot|chrome-lighthouse",
     # A browser names neither a page that explains it nor an address, and it is compatible with nothing but Microsoft's.
-    r"https?:|\bwww\.|@[a-z0-9-]+\.[a-z]|^mozilla/[45]\.0 \(compatible[;)](?! (?:msie|konqueror|ie) )",
+    r"https?:|\bwww\.|@[a-z0-9-]+\.[a-z]|^mozilla/[45]\.0 \(compatible[;)](?! (?:msie|konqueror|ie|ms-office)\b)",
     r"agent\b|httpclient|scan\b|\bptst/|google-physicalweb|google favicon|gecko; compatible|securityheaders|gtmetrix",
     "google web preview|appengine-google|flipboardproxy|appinsights|web-?sniffer|site-?(?:explorer|auditor|check)|robots",
     r"fetch(?:er)?[/ ]|reader/|rss\b|amazon cloudfront|hubspot|datadog|newrelic|nmap|nikto|zgrab|masscan|censys|shodan",

@@ -19,6 +19,7 @@ from prefcentre.tracking.settling import (
     recompute,
     recompute_outdated,
     settle,
+    uncount,
 )
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "tallies",
     "tally",
     "token_reader",
+    "uncount",
 ]
 
 HEADERS = rules.PURPOSE_HEADERS

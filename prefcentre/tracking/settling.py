@@ -106,6 +106,15 @@ def recompute_outdated(context: Context, sent: Sent) -> int:
     return outdated[0] if outdated else 0
 
 
+def uncount(context: Context, campaign_id: int) -> None:
+    """Throw the counts of a campaign away; the next ``settle`` makes them again. What hits were taken for goes with them."""
+    with context.db.tracking() as session:
+        queries.take_turn(
+            session, campaign_id, queries.turn_of(session, campaign_id), rules.VERSION
+        )
+        queries.uncount(session, campaign_id)
+
+
 def forget(session: Session, messages: Iterable[tuple[int, int]]) -> int:
     """Take every hit on these messages (campaign and delivery) out of the rows and out of the counts; how many.
 
