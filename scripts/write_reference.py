@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import typer
 from cryptography.fernet import Fernet
@@ -149,10 +149,18 @@ def _spelling(parameter: Any) -> str:
 def _fields(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str, str]]:
     for name, field in model.model_fields.items():
         variable = f"{prefix}{name}".upper()
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from _fields(field.annotation, f"{variable}__")
+        if (group := _group(field.annotation)) is not None:
+            yield from _fields(group, f"{variable}__")
         else:
             yield name, variable, _default(field.default), field.description or ""
+
+
+def _group(annotation: Any) -> type[BaseModel] | None:
+    # A group that is off until it is set may be missing.
+    for one in (annotation, *get_args(annotation)):
+        if isinstance(one, type) and issubclass(one, BaseModel):
+            return one if one is annotation or type(None) in get_args(annotation) else None
+    return None
 
 
 def _default(value: object) -> str:
