@@ -58,6 +58,7 @@ def test_the_pages_of_the_demonstration_are_not_there_otherwise(context: Context
     assert composition.create_app(context).test_client().get("/demo").status_code == 404
 
 
+@pytest.mark.full
 def test_a_request_to_end_is_obeyed_and_leaves_nobody_behind(site: Installation) -> None:
     process = site.serve()
     family = all_below(process.pid)
@@ -80,17 +81,25 @@ def test_all_end_at_once_when_the_first_is_killed_and_a_new_start_works_at_once(
     assert site.stop(again) == 0
 
 
-@pytest.mark.parametrize("name", ["web", "worker"])
-def test_a_process_that_died_is_started_again_and_it_is_told(name: str, site: Installation) -> None:
+def test_processes_that_died_are_started_again_and_it_is_told(site: Installation) -> None:
     process = site.serve()
-    (victim,) = [pid for pid in children(process.pid) if f" {name} " in command_of(pid)]
-    below = all_below(victim)
-    os.kill(victim, signal.SIGKILL)
-    eventually(lambda: f"The {name} process ended (signal 9)" in site.said())
+    names = {
+        name: pid
+        for name in ("web", "worker")
+        for pid in children(process.pid)
+        if f" {name} " in command_of(pid)
+    }
+    below = [one for victim in names.values() for one in all_below(victim)]
+    for victim in names.values():
+        os.kill(victim, signal.SIGKILL)
+    told = [f"The {name} process ended (signal 9)" for name in names]
+    eventually(lambda: all(words in site.said() for words in told))
     eventually(lambda: len(children(process.pid)) == 2)
     assert all(map(is_gone, below))
     eventually(site._is_up)
+    family = all_below(process.pid)
     assert site.stop(process) == 0
+    assert all(map(is_gone, family))
 
 
 def test_the_web_servers_own_helper_is_replaced_when_it_dies(site: Installation) -> None:
@@ -108,6 +117,7 @@ def test_a_port_that_another_program_uses_is_told_and_exits_with_1(site: Install
             assert "already in use" in site.refused(command)
 
 
+@pytest.mark.full
 def test_two_cannot_serve_at_one_port(site: Installation) -> None:
     process = site.serve()
     assert "PREFCENTRE_LISTEN" in site.refused("run")
@@ -141,6 +151,7 @@ def test_run_keeps_as_many_senders_as_asked_for(several: Installation) -> None:
     assert several.said().count('"worker_stopped"') == 2
 
 
+@pytest.mark.full
 def test_a_sender_that_died_is_started_again_and_the_others_go_on(several: Installation) -> None:
     process = several.start("worker")
     eventually(lambda: several.said().count('"worker_started"') == 2)
@@ -152,6 +163,7 @@ def test_a_sender_that_died_is_started_again_and_the_others_go_on(several: Insta
     assert several.stop(process) == 0
 
 
+@pytest.mark.full
 def test_all_senders_end_at_once_when_the_first_process_is_killed(several: Installation) -> None:
     process = several.start("worker", "--processes", "3")
     eventually(lambda: several.said().count('"worker_started"') == 3)
@@ -168,7 +180,7 @@ def test_mails_at_their_dot_are_ended_before_the_senders_are(tmp_path: Path) -> 
         installation(tmp_path / "site", smtpd.url, in_process=True) as site,
     ):
         site.set_up()
-        people = [f"person{number}@example.org" for number in range(400)]
+        people = [f"person{number}@example.org" for number in range(150)]
         site.add_people(*people, header="email", topic="product-news")
         site.write_campaign("spring")
         site.ask("campaigns", "start", "spring")
