@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlmodel import Session
 
-from prefcentre.feedback import queries
+from prefcentre.feedback import packing, queries
 from prefcentre.feedback.counting import CameBack, came_back, recipients_who
 from prefcentre.feedback.effects import Effect, soft_score, take, take_many, weigh
 from prefcentre.feedback.lines import Line
@@ -89,7 +89,7 @@ def _mail(one: InboundMessage) -> dict[str, Any]:
         "state": one.state.value,
         "note": one.note,
         "campaign_id": one.campaign_id,
-        "raw": one.raw,
+        "raw": packing.unpack(one.raw).decode("utf-8", "replace") if one.raw else None,
     }
 
 

@@ -16,8 +16,8 @@ from prefcentre.consent.models import ConsentState
 from prefcentre.context import Context
 from prefcentre.delivery.models import DeliveryState
 from prefcentre.delivery.service import status
-from prefcentre.feedback import service
-from prefcentre.feedback.models import FeedbackEvent
+from prefcentre.feedback import packing, service
+from prefcentre.feedback.models import FeedbackEvent, InboundMessage, InboundState
 from prefcentre.feedback.rules import BounceReason, Event, FeedbackKind, Finding
 from prefcentre.feedback.service import Effect
 from prefcentre.reasons import Reason
@@ -350,9 +350,26 @@ def test_the_person_is_forgotten_and_the_figures_stay(
     ada = any_cast.ada.id or 0
     take_all(any_context, [event(campaign, at=clock.now(), text="no such user Lovelace")])
     with any_context.db.writing() as session:
+        raw = packing.pack("To: Ada\nžluťoučký".encode())
+        session.add(
+            InboundMessage(
+                digest=b"d" * 32,
+                arrived_at=clock.now(),
+                source="pipe",
+                kind=FeedbackKind.BOUNCE,
+                state=InboundState.DONE,
+                raw=raw,
+                note="about Ada",
+                subscriber_id=ada,
+            )
+        )
+        session.flush()
         held = service.held_about(session, ada)
+        assert [one["raw"] for one in held["mails"]] == ["To: Ada\nžluťoučký"]
         assert [one["text"] for one in held["events"]] == ["no such user Lovelace"]
         service.forget(session, ada)
     with any_context.db.reading() as session:
         (row,) = session.execute(sa.select(FeedbackEvent)).scalars()
         assert (row.text, row.key, row.provider, row.kind) == (None, b"", "", FeedbackKind.BOUNCE)
+        (mail,) = session.execute(sa.select(InboundMessage)).scalars()
+        assert (mail.raw, mail.note) == (None, "")

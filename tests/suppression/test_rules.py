@@ -11,7 +11,7 @@ from prefcentre.suppression.rules import Lifter
 
 NOW = datetime(2026, 11, 2, 10, tzinfo=UTC)
 NOBODY: set[Lifter] = set()
-PERSON, CONFIRMATION, UNDO, STAFF = Lifter
+PERSON, CONFIRMATION, UNDO, EVIDENCE, STAFF = Lifter
 
 
 MAY_LIFT: dict[Reason, set[Lifter]] = {
@@ -27,7 +27,7 @@ MAY_LIFT: dict[Reason, set[Lifter]] = {
     Reason.DECEASED: NOBODY,
     Reason.MANUAL: {STAFF},
     Reason.TOPIC: {PERSON, CONFIRMATION, UNDO},
-    Reason.SOFT_BOUNCE: {PERSON, CONFIRMATION, STAFF},
+    Reason.SOFT_BOUNCE: {PERSON, CONFIRMATION, EVIDENCE, STAFF},
     Reason.ROLE: {CONFIRMATION, STAFF},
 }
 
