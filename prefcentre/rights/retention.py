@@ -16,6 +16,7 @@ from prefcentre.rights.models import RetentionRun
 from prefcentre.sections_retention import Retention
 from prefcentre.settings import Settings
 from prefcentre.subscribers import service as subscribers
+from prefcentre.tracking import service as tracking
 
 ACTOR = "retention"
 EVERY = timedelta(days=1)
@@ -140,12 +141,12 @@ def _clear(context: Context, name: str, before: datetime, *, dry_run: bool) -> t
 
 
 def _clear_details(context: Context, before: datetime, *, dry_run: bool) -> tuple[int, int]:
-    with context.db.tracking() as tracking:
-        found = retention_queries.count_details(tracking, before)
+    with context.db.tracking() as session:
+        found = retention_queries.count_details(session, before)
     removed = 0
     while found and not dry_run:
-        with context.db.tracking() as tracking:
-            part = retention_queries.clear_details(tracking, before)
+        with context.db.tracking() as session:
+            part = tracking.drop_details(session, before)
         removed += part
         if not part:
             break
@@ -174,8 +175,8 @@ def _note_clicks(context: Context) -> None:
     while True:
         with context.db.reading() as session:
             after = retention_queries.last_click_read(session)
-        with context.db.tracking() as tracking:
-            clicks = retention_queries.human_clicks(tracking, after, retention_queries.AT_ONCE)
+        with context.db.tracking() as hits:
+            clicks = retention_queries.human_clicks(hits, after, retention_queries.AT_ONCE)
         if not clicks:
             return
         with context.db.writing() as session:

@@ -147,17 +147,6 @@ def count_details(tracking: Session, before: datetime) -> int:
     return int(tracking.execute(statement.where(*_with_details(event, before))).scalar_one())
 
 
-def clear_details(tracking: Session, before: datetime) -> int:
-    """Forget that of some of them, and say of how many."""
-    event: sa.Table = TrackingEvent.__table__  # type: ignore[attr-defined]
-    chosen = sa.select(event.c.id).where(*_with_details(event, before)).limit(AT_ONCE)
-    ids = list(tracking.execute(chosen).scalars())
-    if ids:
-        nothing = dict.fromkeys(_details(event), sa.null())
-        tracking.execute(sa.update(event).where(event.c.id.in_(ids)).values(nothing))
-    return len(ids)
-
-
 def _details(event: sa.Table) -> list[str]:
     return [name for name in DETAILS if name in event.c]
 
