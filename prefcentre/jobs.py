@@ -267,6 +267,7 @@ class Clockwork:
         delivery.settle_hits(self._context, SETTLED_AT_ONCE)
         delivery.recompute_outdated_hits(self._context)
         reporting.refresh(self._context)
+        self._context.db.let_go()
 
     def _import(self) -> None:
         """Have a process beside us check, bring in or take back what the desk asked for; never more than one."""

@@ -215,3 +215,23 @@ def test_the_garbage_collector_leaves_a_senders_program_alone(context: Context) 
     frozen = gc.get_freeze_count()
     gc.unfreeze()
     assert frozen > 10_000
+
+
+def test_a_senders_threads_share_one_heap() -> None:
+    code = """
+import ctypes, sys, tempfile, threading
+from prefcentre import app
+app.keep_one_heap()
+kept, libc = [], ctypes.CDLL(None)
+threads = [threading.Thread(target=lambda: kept.append(ctypes.create_string_buffer(5_000))) for _ in range(4)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+libc.fopen.restype = ctypes.c_void_p
+with tempfile.NamedTemporaryFile() as told:
+    file = ctypes.c_void_p(libc.fopen(told.name.encode(), b"w"))
+    libc.malloc_info(0, file)
+    libc.fclose(file)
+    print(told.read().count(b"<heap "))
+"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "1"

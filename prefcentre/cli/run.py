@@ -70,6 +70,7 @@ def worker(*, processes: ProcessesOption = None, parent: ParentOption = None) ->
 def _send(parent: int | None = None) -> None:
     from prefcentre import app
 
+    app.keep_one_heap()
     if parent is not None:
         app.die_with(parent)
     with _ready() as context:
