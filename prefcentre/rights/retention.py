@@ -11,6 +11,7 @@ import structlog
 from sqlmodel import Session
 
 from prefcentre.context import Context
+from prefcentre.feedback import service as feedback
 from prefcentre.rights import erasing, files, queries, retention_queries
 from prefcentre.rights.models import RetentionRun
 from prefcentre.sections_retention import Retention
@@ -125,8 +126,8 @@ def _clear(context: Context, name: str, before: datetime, *, dry_run: bool) -> t
         return files.remove_old(context.settings.data_dir, folder, before, dry_run=dry_run)
     if name == "tracking_detail":
         return _clear_details(context, before, dry_run=dry_run)
-    if name not in retention_queries.CLEARINGS:
-        return 0, 0
+    if name == "feedback":
+        return _clear_feedback(context, before, dry_run=dry_run)
     clearing = retention_queries.CLEARINGS[name]
     with context.db.reading() as session:
         found = retention_queries.count(session, clearing, before)
@@ -138,6 +139,14 @@ def _clear(context: Context, name: str, before: datetime, *, dry_run: bool) -> t
         if not part:
             break
     return found, removed
+
+
+def _clear_feedback(context: Context, before: datetime, *, dry_run: bool) -> tuple[int, int]:
+    with context.db.reading() as session:
+        found = retention_queries.count_returned(session, before)
+    if found and not dry_run:
+        feedback.drop_old_detail(context, context.clock.now() - before)
+    return found, 0 if dry_run else found
 
 
 def _clear_details(context: Context, before: datetime, *, dry_run: bool) -> tuple[int, int]:

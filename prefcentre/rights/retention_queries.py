@@ -137,6 +137,14 @@ def clear(session: Session, clearing: Clearing, before: datetime) -> int:
     return len(rows)
 
 
+def count_returned(session: Session, before: datetime) -> int:
+    """How many mails that came back are still kept as they came, and are too old for that."""
+    message = SQLModel.metadata.tables["inbound_message"]
+    statement = sa.select(sa.func.count()).select_from(message)
+    old = sa.and_(message.c.arrived_at < before, message.c.raw.is_not(None))
+    return int(session.execute(statement.where(old)).scalar_one())
+
+
 # --- opens and clicks -----------------------------------------------------------------------------------------------
 
 

@@ -12,6 +12,8 @@ from prefcentre.contact import service as contact
 from prefcentre.contact.service import Form
 from prefcentre.context import Context
 from prefcentre.delivery.models import Delivery, DeliveryState
+from prefcentre.feedback.models import InboundMessage, InboundState
+from prefcentre.feedback.rules import FeedbackKind
 from prefcentre.jobs import Clockwork
 from prefcentre.rights import retention
 from prefcentre.rights import service as rights
@@ -150,6 +152,27 @@ def test_details_of_hits_go_after_thirty_days_and_the_hits_stay(
             (None, None),
             ("203.0.113.0", "Mail/1"),
         ]
+
+
+def test_mails_that_came_back_lose_their_text_after_thirty_days(
+    context: Context, clock: FrozenClock
+) -> None:
+    with context.db.writing() as session:
+        session.add(
+            InboundMessage(
+                digest=b"i" * 32,
+                arrived_at=clock.now(),
+                source="test",
+                kind=FeedbackKind.BOUNCE,
+                state=InboundState.DONE,
+                raw=b"To: ada@example.org",
+            )
+        )
+    clock.advance(days=31)
+    assert found_by(context) == {"feedback": 1}
+    assert removed_by(context) == {"feedback": 1}
+    with context.db.reading() as session:
+        assert session.exec(select(InboundMessage)).one().raw is None
 
 
 def test_files_of_people_go(context: Context, clock: FrozenClock) -> None:
