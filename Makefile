@@ -43,7 +43,8 @@ lint: venv-dev ## check format, style, types and the import contracts
 	@$(BIN)/mypy prefcentre tests scripts $(wildcard benchmarks)
 	@$(BIN)/lint-imports --no-logo
 
-bench: venv-dev system-deps $(PEERS)/.stamp ## measure sending, importing and tracking on this machine
+bench: venv-dev $(PEERS)/.stamp ## measure sending, importing and tracking on this machine
+	@MORE=wrk bash scripts/system-deps.sh
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 system-deps: ## install Debian's chromium and postfix for the tests, when missing

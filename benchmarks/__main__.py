@@ -21,6 +21,7 @@ from benchmarks import (
     opt_outs,
     send,
     summary,
+    tracking,
 )
 from benchmarks.keys import Dkim
 from benchmarks.letters import Kind
@@ -129,6 +130,19 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--database-url", help="another database than SQLite")
 
 
+def _tracking(options: Options) -> dict[str, Any]:
+    return tracking.measure(options.people, options.seconds, options.rounds, options.beside)
+
+
+def _add_tracking(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--people", type=int, default=5_000)
+    parser.add_argument("--seconds", type=int, default=5, help="of each run of wrk")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--beside", type=int, default=250_000, help="recipients of the campaign beside; 0: none"
+    )
+
+
 def _add_nothing(parser: argparse.ArgumentParser) -> None:
     """For what can't be chosen."""
 
@@ -144,6 +158,7 @@ _KINDS: dict[
     "opt-outs": (_opt_outs, _add_opt_outs),
     "faults": (_faults, _add_faults),
     "audience": (_audience, _add_audience),
+    "tracking": (_tracking, _add_tracking),
     "import": (
         lambda options: import_people.measure(options.rows, options.database_url),
         _add_import,

@@ -27,6 +27,7 @@ STEPS: dict[str, Sequence[str]] = {
     "opt-outs": ("opt-outs",),
     "opt-outs on postgres": ("opt-outs", "--people", "30000", "--database", "postgres"),
     "faults": ("faults",),
+    "tracking": ("tracking",),
     "audience": ("audience",),
     "audience on postgres": ("audience", "--database", "postgres"),
     "import": ("import", "--rows", "300000"),
@@ -148,6 +149,32 @@ FIGURES = (
             ("SQLite", 10, "audience"),
             ("PostgreSQL", 20, "audience on postgres"),
         )
+    ),
+    *(
+        figure
+        for words, place in (("", "alone"), (", beside a sender", "beside_a_sender"))
+        for what, least in (("pixel", 0.8), ("click", 0.5))
+        for figure in (
+            Figure(
+                f"{what}{words}, of an empty route",
+                least,
+                _found("tracking", place, what, "of_empty", "median"),
+                unit=" ×",
+            ),
+            Figure(
+                f"{what}{words}, p99",
+                50,
+                _found("tracking", place, what, "p99_ms"),
+                at_least=False,
+                unit=" ms",
+            ),
+        )
+    ),
+    Figure(
+        "hits that were answered and are missing after kill -9",
+        0,
+        _found("tracking", "after_kill", "missing"),
+        at_least=False,
     ),
     Figure(
         "import, rows a second",

@@ -38,6 +38,7 @@ _CLIENTS = 16
 _KILL_AFTER_SECONDS = 1.0
 _WARM_SECONDS = 1
 _RATE, _P99 = re.compile(r"Requests/sec:\s+([\d.]+)"), re.compile(r"99%\s+([\d.]+)(us|ms|s)\b")
+_COUNT = re.compile(r"(\d+) requests in")
 _FAILED = re.compile(r"Non-2xx or 3xx responses: (\d+)|Socket errors: (.*)")
 _MS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 
@@ -58,6 +59,8 @@ class _Asked:
 
     rate: float
     p99_ms: float
+    cpu_us: float
+    """Processor time of the server for a request; it holds where others are at work, too."""
 
 
 def measure(people: int, seconds: int, rounds: int, beside: int) -> dict[str, Any]:
@@ -72,9 +75,11 @@ def measure(people: int, seconds: int, rounds: int, beside: int) -> dict[str, An
             ours.wait_for(sink, worker, max(people, beside))
             worker.end()
         targets = _targets(home, people)
-        with _web(home, log) as _:
-            alone = _in_turns(home, targets, seconds, rounds)
-            busy = _beside_a_sender(home, sink, log, targets, seconds, rounds) if beside else None
+        with _web(home, log) as web:
+            alone = _in_turns(home, web, targets, seconds, rounds)
+            busy = (
+                _beside_a_sender(home, web, sink, log, targets, seconds, rounds) if beside else None
+            )
         lost = _killed(home, log, people)
     return {
         "people": people,
@@ -109,23 +114,28 @@ def _targets(home: Home, people: int) -> Mapping[str, Path]:
     return {name: home.folder / f"{name}.paths" for name in paths}
 
 
-def _ask(home: Home, target: Path, seconds: int, seed: int) -> _Asked:
+def _ask(home: Home, web: Running, target: Path, seconds: int, seed: int) -> _Asked:
     script = home.folder / "ask.lua"
     script.write_text(_SCRIPT % (target, seed, _AGENT))
     command = [
         "wrk", "-t1", f"-c{_CONNECTIONS}", f"-d{seconds}s", "--latency", "-s", str(script),
         f"http://127.0.0.1:{home.web_port}",
     ]  # fmt: skip
+    before = web.cpu_seconds()
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=seconds + 30)
     assert not _FAILED.search(done.stdout), done.stdout
     rate, p99 = _RATE.search(done.stdout), _P99.search(done.stdout)
     assert rate, done.stdout
     assert p99, done.stdout
-    return _Asked(float(rate[1]), float(p99[1]) * _MS[p99[2]])
+    count = _COUNT.search(done.stdout)
+    assert count, done.stdout
+    used = (web.cpu_seconds() - before) / int(count[1])
+    return _Asked(float(rate[1]), float(p99[1]) * _MS[p99[2]], used * 1e6)
 
 
 def _in_turns(
     home: Home,
+    web: Running,
     targets: Mapping[str, Path],
     seconds: int,
     rounds: int,
@@ -134,9 +144,11 @@ def _in_turns(
     found: dict[str, list[_Asked]] = {name: [] for name in targets}
     others = [machine.others_busy()]
     for name, target in targets.items():
-        _ask(home, target, _WARM_SECONDS, len(name))
+        _ask(home, web, target, _WARM_SECONDS, len(name))
     for turn in range(rounds):
-        part = {name: _ask(home, target, seconds, turn * 997) for name, target in targets.items()}
+        part = {
+            name: _ask(home, web, target, seconds, turn * 997) for name, target in targets.items()
+        }
         if not go_on():
             # The sender was done before the round was, so it says nothing.
             break
@@ -147,6 +159,7 @@ def _in_turns(
         name: {
             "requests_per_second": round(statistics.median(one.rate for one in asked)),
             "of_empty": _ratios(asked, found["empty"]),
+            "cpu_us_per_request": round(statistics.median(one.cpu_us for one in asked)),
             "p99_ms": round(statistics.median(one.p99_ms for one in asked), 1),
         }
         for name, asked in found.items()
@@ -163,7 +176,13 @@ def _ratios(asked: Sequence[_Asked], empty: Sequence[_Asked]) -> dict[str, float
 
 
 def _beside_a_sender(
-    home: Home, sink: Sink, log: Any, targets: Mapping[str, Path], seconds: int, rounds: int
+    home: Home,
+    web: Running,
+    sink: Sink,
+    log: Any,
+    targets: Mapping[str, Path],
+    seconds: int,
+    rounds: int,
 ) -> dict[str, Any]:
     before = sink.count()
     with ours.worker_of(home, Way(), log) as worker:
@@ -175,7 +194,7 @@ def _beside_a_sender(
         def is_sending() -> bool:
             return home.outcomes(_BESIDE)["pending"] > 0
 
-        found = _in_turns(home, targets, seconds, rounds, is_sending)
+        found = _in_turns(home, web, targets, seconds, rounds, is_sending)
         rate = (sink.count() - before) / (time.monotonic() - began)
         home.pause(_BESIDE)
         worker.end()

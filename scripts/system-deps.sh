@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The tests look at pages with Debian's chromium and deliver through Debian's postfix.
+# The tests look at pages with Debian's chromium and deliver through Debian's postfix; MORE names programs that only
+# benchmarks need.
 # Installs either only when it is missing; starts nothing.
 set -euo pipefail
 
@@ -9,6 +10,9 @@ PATH="$PATH:/usr/sbin:/sbin"
 missing=()
 command -v chromium >/dev/null || missing+=(chromium)
 command -v postfix >/dev/null || missing+=(postfix)
+for program in ${MORE:-}; do
+    command -v "$program" >/dev/null || missing+=("$program")
+done
 [ ${#missing[@]} -eq 0 ] && exit 0
 
 if ! command -v apt-get >/dev/null; then

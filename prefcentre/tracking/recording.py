@@ -27,6 +27,7 @@ _AGENTS_REMEMBERED, _LONGEST_AGENT = 5_000, 1_000
 # Each hit that waits holds one of the server's threads. When the disk or the database stands still, no more than these
 # may, so that the others go on serving those who unsubscribe; whoever comes beyond them is answered and not counted.
 _PATIENCE_SECONDS, _MOST_WAITING = 1.0, 32
+_A_CROWD, _ENOUGH, _GATHERING_SECONDS = 8, 32, 0.002
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,7 @@ class Recorder:
         self._waiting: list[_Waiting] = []
         self._queue = threading.Lock()
         self._writing_since: float | None = None
+        self._crowd = 0
         # Both have a connection of their own: getting one from the pool costs as much as what is done with it.
         self._writer = LastingWriter(context.db, context.db.tracker)
         self._reader = LastingWriter(context.db, context.db.reader)
@@ -116,13 +118,23 @@ class Recorder:
             raise Unavailable("Hits can't be written down quickly enough.")
 
     def _write_all(self) -> None:
+        self._gather()
         with self._queue:
             group, self._waiting = self._waiting, []
             self._writing_since = time.monotonic()
+            self._crowd = len(group)
         try:
             self._write(group)
         finally:
             self._hand_over(group)
+
+    def _gather(self) -> None:
+        """In a crowd, wait a moment for the others: a group costs nearly the same for ten hits as for thirty."""
+        if self._crowd < _A_CROWD:
+            return
+        until = time.monotonic() + _GATHERING_SECONDS
+        while len(self._waiting) < _ENOUGH and time.monotonic() < until:
+            time.sleep(_GATHERING_SECONDS / 4)
 
     def _hand_over(self, group: Sequence["_Waiting"]) -> None:
         with self._queue:

@@ -10,6 +10,7 @@ from prefcentre.delivery.service import DeliveryState, ReplyKind
 from prefcentre.feedback.service import BounceReason
 from prefcentre.reasons import Reason
 from prefcentre.reporting.service import share
+from prefcentre.tracking.service import HitClass
 
 S = DeliveryState
 
@@ -185,6 +186,28 @@ def tiles(slug: str, counts: Mapping[str, int], audience: int) -> list[dict[str,
                 }
             )
     return found
+
+
+CLASSES = (
+    (HitClass.HUMAN.value, "People", "Nothing speaks against a person."),
+    (
+        HitClass.PROXY.value,
+        "Proxies",
+        "A mailbox provider fetched the picture for somebody who looked.",
+    ),
+    (
+        HitClass.PREFETCH.value,
+        "Ahead of anybody",
+        "Apple and others fetch before somebody looks, or without.",
+    ),
+    (
+        HitClass.SCANNER.value,
+        "Scanners",
+        "Programs that look for harm, follow all links at once, or read the web.",
+    ),
+    (HitClass.UNKNOWN.value, "Nobody can say", "Too quick, or with a name that nobody knows."),
+)
+"""What hits are taken for, in words."""
 
 
 def reason_rows(slug: str, reasons: Mapping[str, int]) -> list[dict[str, Any]]:

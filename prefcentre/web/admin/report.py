@@ -29,6 +29,7 @@ from prefcentre.web.admin.outcomes import OUTCOMES, people_path
 from prefcentre.web.admin.paths import add
 from prefcentre.web.admin.previewing import frame_headers
 from prefcentre.web.admin.viewer import viewer
+from prefcentre.web.nonsense import whole
 
 _RUNNING = frozenset(
     {CampaignState.PREPARING, CampaignState.SENDING, CampaignState.PAUSED, CampaignState.HELD}
@@ -93,7 +94,7 @@ def _last_look() -> Look | None:
     try:
         at = datetime.fromisoformat(request.args["at"])
         rate = request.args.get("rate", type=float)
-        done = int(request.args["done"])
+        done = whole(request.args["done"])
     except (KeyError, ValueError, OverflowError):
         return None
     return Look(at, done, rate) if at.tzinfo is not None else None
@@ -130,6 +131,7 @@ def _shares(slug: str, found: Figures) -> dict[str, Any]:
         "bounced_share": share(found.bounced, accepted),
         "complained_share": share(found.complained, accepted),
         "ways": outcomes.WAYS,
+        "classes": outcomes.CLASSES,
         "outcome_words": {
             state.value: one.label for one in OUTCOMES.values() for state in one.states
         },
@@ -144,7 +146,7 @@ _Find = Callable[[Session, Context, str, int], Page]
 
 def _readers(kind: TrackingKind, *, machines: bool) -> _Find:
     def find(session: Session, context: Context, slug: str, after: int) -> Page:
-        link = request.args.get("link", type=int)
+        link = request.args.get("link", type=whole)
         return reporting.readers(
             session, context, slug, kind, machines=machines, link=link, after=after
         )
@@ -180,7 +182,10 @@ _READING: Mapping[str, tuple[str, _Find]] = {
 
 def campaign_people(context: Context, slug: str) -> ResponseReturnValue:
     """Who stands behind a number."""
-    key, after = request.args.get("outcome", "all"), max(0, request.args.get("after", 0, type=int))
+    key, after = (
+        request.args.get("outcome", "all"),
+        max(0, request.args.get("after", 0, type=whole)),
+    )
     with context.db.reading() as session:
         values = frame(session, context, slug, "report")
         if key in _READING:
@@ -239,7 +244,7 @@ def _which() -> Which:
     return Which(
         states,
         Reason(reason) if reason in set(Reason) else None,
-        request.args.get("code", type=int),
+        request.args.get("code", type=whole),
         request.args.get("status", "")[:_LONGEST],
         request.args.get("domain", "")[:255].lower(),
     )
