@@ -397,7 +397,7 @@ def rows_about(context: Context, somebody: Somebody) -> Iterator[tuple[str, dict
 
 def _is_about(table: str, row: dict[str, Any], somebody: Somebody) -> bool:
     if table == "subscriber":
-        return row["id"] == somebody.id
+        return bool(row["id"] == somebody.id)
     if row.get("subscriber_id") == somebody.id:
         return True
     if row.get("first_subscriber") == somebody.id or row.get("delivery_id") == 2:
@@ -408,7 +408,7 @@ def _is_about(table: str, row: dict[str, Any], somebody: Somebody) -> bool:
             return True
         if name == "subscriber_ids" and str(somebody.id) in value.split(","):
             return True
-        text = str(value).lower()
+        text: str = str(value).lower()
         if str(somebody.public_id) in text or any(trace in text for trace in TRACES):
             return True
     return False

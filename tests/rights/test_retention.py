@@ -104,10 +104,10 @@ def test_prospects_go_after_three_years_and_an_open_keeps_nobody(
     hit(context, 3, TrackingKind.CLICK, HitClass.HUMAN)
     hit(context, 4, TrackingKind.CLICK, HitClass.SCANNER)
     with context.db.writing() as session:
-        person = subscribers.find(session, context, "chooses@example.org")
-        assert person
+        chooser = subscribers.find(session, context, "chooses@example.org")
+        assert chooser is not None
         news = consent.topic(session, "product-news")
-        make_consent(session, context, person, news, state=ConsentState.WITHDRAWN)
+        make_consent(session, context, chooser, news, state=ConsentState.WITHDRAWN)
     # The hits themselves are forgotten long before; the day stays.
     rights.run_retention(context)
     clock.advance(days=1095 - 400 + 1)

@@ -89,11 +89,10 @@ def test_what_came_by_the_contact_form_is_filled_in(
     assert cast.ada.id
 
 
-def test_periods_are_shown_with_what_went(context: Context, desk: Desk) -> None:
+def test_periods_are_shown_with_what_went(desk: Desk) -> None:
     page = words(desk("viewer").get("/admin/settings/retention").text)
     assert "1,095 days" in page
     assert "Nothing was too old yet" in page
-    assert context.clock.now()
 
 
 @pytest.mark.parametrize("role", ["viewer", "author", "sender"])
