@@ -41,13 +41,18 @@ def append(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
     at = _EVENT.c.at.type.dialect_impl(connection.dialect).bind_processor(connection.dialect)
     moment = at(rows[0]["at"]) if at else rows[0]["at"]
     values = [tuple(moment if name == "at" else row[name] for name in _NEW) for row in rows]
-    statement = _INSERT_SQLITE if is_sqlite(session) else _INSERT_POSTGRESQL
-    connection.connection.cursor().executemany(statement, values)
+    cursor = connection.connection.cursor()
+    if is_sqlite(session):
+        # Its driver lets go of the interpreter for every row, and in a crowd it takes long to get it back.
+        cursor.execute(_INSERT_SQLITE, (json.dumps(values),))
+    else:
+        cursor.executemany(_INSERT_POSTGRESQL, values)
 
 
-_INTO = f"INSERT INTO tracking_event ({', '.join(_NEW)}) VALUES "  # noqa: S608 - names of ours only.
-_INSERT_SQLITE = f"{_INTO}({', '.join('?' for _ in _NEW)})"
-_INSERT_POSTGRESQL = f"{_INTO}({', '.join('%s' for _ in _NEW)})"
+_INTO = f"INSERT INTO tracking_event ({', '.join(_NEW)})"
+_PARTS = ", ".join(f"json_extract(value, '$[{place}]')" for place in range(len(_NEW)))
+_INSERT_SQLITE = f"{_INTO} SELECT {_PARTS} FROM json_each(?)"  # noqa: S608 - names of ours only.
+_INSERT_POSTGRESQL = f"{_INTO} VALUES ({', '.join('%s' for _ in _NEW)})"
 
 
 # --- judging --------------------------------------------------------------------------------------

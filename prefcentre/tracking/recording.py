@@ -6,7 +6,7 @@ Part of the tracking service; ``service`` offers these to other packages.
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -41,16 +41,13 @@ class Hit:
     headers: Mapping[str, str] = field(default_factory=dict)
     agent: str | None = None
     ip: str | None = None
+    # When it came in, by the clock that only goes on; 0 when nobody wants to know.
+    began: float = 0.0
 
     @property
     def kind(self) -> Literal["open", "click"]:
         """What was hit, whatever the method."""
         return "open" if self.link is None else "click"
-
-
-def is_hit(hit: Hit) -> bool:
-    """Whether a request is worth keeping: GET, and HEAD, which counts for nothing but is a sign (R166)."""
-    return rules.is_a_sign(hit.method)
 
 
 def record_hits(session: Session, context: Context, hits: Sequence[Hit]) -> list[HitClass]:
@@ -78,8 +75,11 @@ class Recorder:
     So a crowd costs one look at their choices and one commit, and no thread polls for the database's lock.
     """
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(
+        self, context: Context, told: Callable[[Sequence[Hit]], None] = lambda _: None
+    ) -> None:
+        """``told`` is called with each group that was written down, those who did not agree among them."""
+        self._context, self._told = context, told
         self._waiting: list[_Waiting] = []
         self._queue = threading.Lock()
         self._writing_since: float | None = None
@@ -160,6 +160,7 @@ class Recorder:
             _count(hits, classes)
         for waiting in group:
             waiting.done = True
+        self._told([waiting.hit for waiting in group])
 
     def _agreed(self, group: Sequence["_Waiting"]) -> list[Hit]:
         with self._reader.transaction() as session:

@@ -126,11 +126,6 @@ def counts_at_all(method: str) -> bool:
     return method == "GET"
 
 
-def is_a_sign(method: str) -> bool:
-    """Whether a request is worth keeping: hits, and HEAD, which shows that a machine is there (R166)."""
-    return method in {"GET", "HEAD"}
-
-
 def kind_of(method: str, link: int | None) -> TrackingKind:
     """What was hit."""
     if not counts_at_all(method):

@@ -11,7 +11,7 @@ from prefcentre.context import Context
 from prefcentre.tracking import queries, rules
 from prefcentre.tracking.links import TrackingLinks
 from prefcentre.tracking.models import ANY_LINK, HitClass, Reader, TrackingKind
-from prefcentre.tracking.recording import Hit, Recorder, is_hit, record_hit, record_hits
+from prefcentre.tracking.recording import Hit, Recorder, record_hit, record_hits
 from prefcentre.tracking.settling import (
     Sent,
     differences,
@@ -38,7 +38,6 @@ __all__ = [
     "drop_details",
     "forget",
     "hits_on",
-    "is_hit",
     "recipients_who",
     "recompute",
     "recompute_outdated",
