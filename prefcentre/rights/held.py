@@ -113,7 +113,8 @@ def notice(session: Session, context: Context, language: str) -> dict[str, Any]:
         "recipients": brand.recipients or said,
         "storage": brand.storage or said,
         "periods": [
-            {"what": rule.what, "days": rule.days} for rule in retention.rules_of(context.settings)
+            {"rule": rule.name, "what": rule.what, "days": rule.days}
+            for rule in retention.rules_of(context.settings)
         ],
         "rights": list(RIGHTS),
         "authority": brand.authority or said,

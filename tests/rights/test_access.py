@@ -60,7 +60,7 @@ def test_an_export_says_what_the_law_wants_told_besides(context: Context) -> Non
     wanted = {"controller", "purposes", "recipients", "storage", "periods", "rights", "authority"}
     assert wanted <= set(notice)
     assert notice["purposes"][0]["topic"] == "Product news"
-    assert {"what": "What staff did.", "days": 1095} in notice["periods"]
+    assert {"rule": "audit", "what": "What staff did.", "days": 1095} in notice["periods"]
 
 
 def test_the_portable_part_has_what_they_gave_and_no_hash(context: Context) -> None:

@@ -7,6 +7,8 @@ from zoneinfo import ZoneInfo
 
 from flask_babel import format_datetime, lazy_gettext
 
+from prefcentre.web.public import receipt, words
+
 HEADINGS = {
     "person": lazy_gettext("Who you are to us"),
     "choices": lazy_gettext("What you chose"),
@@ -74,14 +76,68 @@ LABELS = {
 }
 """The columns that the page shows; all others are in the file."""
 
+_ANSWERS = {
+    "yes": lazy_gettext("Yes"),
+    "no": lazy_gettext("No"),
+    "never_asked": lazy_gettext("Never asked"),
+}
+_VALUES = {
+    "state": receipt.STATES,
+    "action": receipt.ACTIONS,
+    "channel": receipt.CHANNELS,
+    "lawful_basis": receipt.BASES,
+    "track_opens": _ANSWERS,
+    "track_clicks": _ANSWERS,
+    "frequency": {name: title for name, (title, _) in words.FREQUENCIES.items()},
+}
+"""What values of a column are called; others stand as they are."""
+
+PERIODS = {
+    "prospects": lazy_gettext("People who do nothing themselves"),
+    "unconfirmed": lazy_gettext("Sign-ups that nobody confirms"),
+    "tracking_detail": lazy_gettext("Network and program of what you open or follow"),
+    "feedback": lazy_gettext("Mails that come back, as they came"),
+    "smtp_texts": lazy_gettext("Words of mail servers about you"),
+    "left_out": lazy_gettext("That a mail was not meant for you"),
+    "rejects": lazy_gettext("Lines that an import refused"),
+    "exports": lazy_gettext("Lists for calls, messages and letters"),
+    "import_changes": lazy_gettext("What an import changed"),
+    "consent_details": lazy_gettext("Network, program and evidence of consents that have ended"),
+    "phone_consent_details": lazy_gettext("The same for calls and text messages"),
+    "lifted_suppressions": lazy_gettext("What kept us from writing to you and has ended"),
+    "contact": lazy_gettext("What you write on the contact form"),
+    "request_content": lazy_gettext("Who asked for their data, and in which words"),
+    "requests": lazy_gettext("That somebody asked, and how it ended"),
+    "audit": lazy_gettext("What our staff did"),
+}
+"""What retention rules are about, for those that are about people who read this."""
+
 _YES_NO = {True: lazy_gettext("Yes"), False: lazy_gettext("No")}
+
+
+# Where a fingerprint says something; elsewhere it is one mark among others.
+_WITH_KEYS = frozenset({"hashes", "stops"})
+
+
+def periods(found: Iterable[Mapping[str, Any]]) -> list[tuple[Any, int]]:
+    """For how many days each kind of data is kept; what is kept for ever is left out."""
+    return [
+        (PERIODS[one["rule"]], one["days"])
+        for one in found
+        if one["rule"] in PERIODS and one["days"]
+    ]
 
 
 def sections(held: Mapping[str, Mapping[str, Any]], zone: ZoneInfo) -> list[dict[str, Any]]:
     """What is held, under headings in the reader's language, each row as pairs of label and text."""
     found = []
     for name, tables in held.items():
-        rows = [list(_row(row, zone)) for table in tables.values() for row in table]
+        hidden = frozenset() if name in _WITH_KEYS else frozenset({"key"})
+        rows = [
+            list(_row({c: v for c, v in row.items() if c not in hidden}, zone))
+            for table in tables.values()
+            for row in table
+        ]
         shown = [row for row in rows if row]
         found.append({"name": name, "heading": HEADINGS.get(name, name), "rows": shown})
     return found
@@ -91,7 +147,8 @@ def _row(row: Mapping[str, Any], zone: ZoneInfo) -> Iterable[tuple[Any, str]]:
     for column, label in LABELS.items():
         value = row.get(column)
         if value not in (None, "", {}, []):
-            yield label, _text(value, zone)
+            named = _VALUES.get(column, {})
+            yield label, str(named[value]) if value in named else _text(value, zone)
 
 
 def _text(value: Any, zone: ZoneInfo) -> str:

@@ -13,6 +13,7 @@ from flask_babel import gettext
 from sqlmodel import Session
 
 from prefcentre import addresses, languages
+from prefcentre.consent.service import NOT_STATED
 from prefcentre.context import Context
 from prefcentre.delivery import service as delivery
 from prefcentre.errors import InvalidInput, PrefcentreError
@@ -138,6 +139,8 @@ def _page(
         page=page,
         sections=data_words.sections(found["held"], zone_of(person)),
         notice=found["notice"],
+        periods=data_words.periods(found["notice"]["periods"]),
+        unsaid=NOT_STATED,
         fields=_fields(person, typed),
         choices=path_of(context, token),
         speaks=languages.own_names(),

@@ -18,13 +18,13 @@ from prefcentre.web.languages import speak_to
 from prefcentre.web.public import words
 from prefcentre.web.public.requests import is_fresh, masked, preferences_path, route, zone_of
 
-_STATES = {
+STATES = {
     "pending": lazy_gettext("Waits for your confirmation"),
     "granted": lazy_gettext("You agreed"),
     "withdrawn": lazy_gettext("Ended"),
     "refused": lazy_gettext("You said no"),
 }
-_ACTIONS = {
+ACTIONS = {
     "requested": lazy_gettext("You asked for it"),
     "granted": lazy_gettext("You agreed"),
     "confirmed": lazy_gettext("You confirmed it"),
@@ -35,14 +35,14 @@ _ACTIONS = {
     "restored": lazy_gettext("You took back a change"),
     "moved": lazy_gettext("It went over to your new address"),
 }
-_CHANNELS = {
+CHANNELS = {
     "email": lazy_gettext("Email"),
     "sms": lazy_gettext("Text message"),
     "phone": lazy_gettext("Phone"),
     "post": lazy_gettext("Post"),
     "online": lazy_gettext("Online ads"),
 }
-_BASES = {
+BASES = {
     "consent": lazy_gettext("Your consent (GDPR article 6(1)(a))"),
     "soft_opt_in": lazy_gettext("You are our customer (ePrivacy directive, article 13(2))"),
     "legitimate_interest": lazy_gettext("Our legitimate interest (GDPR article 6(1)(f))"),
@@ -107,9 +107,9 @@ def _told(record: dict[str, Any], zone: ZoneInfo) -> dict[str, Any]:
         "id": record["receipt_id"],
         "hash": record["record_id"],
         "title": purpose["purpose"],
-        "channel": _CHANNELS[purpose["channel"]],
-        "state": _STATES[record["state"]],
-        "basis": _BASES[given["lawful_basis"]],
+        "channel": CHANNELS[purpose["channel"]],
+        "state": STATES[record["state"]],
+        "basis": BASES[given["lawful_basis"]],
         "given": given["event_time"],
         "given_day": _day(given["event_time"], zone),
         "how": words.method(given["method"], given["source"]),
@@ -128,7 +128,7 @@ def _told(record: dict[str, Any], zone: ZoneInfo) -> dict[str, Any]:
             {
                 "at": event["event_time"],
                 "day": _day(event["event_time"], zone),
-                "what": _ACTIONS[event["event_type"]],
+                "what": ACTIONS[event["event_type"]],
             }
             for event in record["events"]
         ],
