@@ -95,13 +95,14 @@ def tried_apart() -> None:
 def _tried_out_here(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Hundreds of tests compile a campaign, and a child process of a second for each would be most of their time."""
     if "tried_apart" not in request.fixturenames:
-        monkeypatch.setattr(limited, "_ask", _ask_here)
+        monkeypatch.setattr(limited, "_ask", ask_here)
 
 
 _ANSWERS: dict[str, str] = {}
 
 
-def _ask_here(settings: Settings, slug: str, order: dict[str, Any]) -> dict[str, Any]:
+def ask_here(settings: Settings, slug: str, order: dict[str, Any]) -> dict[str, Any]:
+    """What ``limited._ask`` answers, without a child process."""
     order |= {"brand": settings.brand.model_dump(mode="json"), "public_url": settings.public_url}
     of = json.dumps([slug, order])
     if of not in _ANSWERS:

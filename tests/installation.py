@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.conftest import Answer, run_apart, run_here
+from tests.journeys.processes import run as run_forked
 
 TOPICS = """
 [[topic]]
@@ -91,8 +92,10 @@ class Installation:
 
     def run(self, *arguments: object, timeout: float = 120, apart: bool = False) -> Answer:
         """Run a command to its end."""
-        # Whoever waits for a campaign may wait for ever, which only a process of its own can be kept from.
-        if apart or not self.in_process or "--wait" in arguments:
+        if self.in_process and "--wait" in arguments:
+            # Whoever waits for a campaign may wait for ever, which only a process of its own can be kept from.
+            return run_forked(self.home, *arguments, timeout=timeout, **self.environment)
+        if apart or not self.in_process:
             return run_apart(*arguments, timeout=timeout, **self.environment)
         with pytest.MonkeyPatch.context() as patch:
             for name, value in self.environment.items():

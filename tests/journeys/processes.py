@@ -4,12 +4,18 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tests.installation import Installation
+from prefcentre.messages import limited
+from tests.conftest import Answer, ask_here
+
+if TYPE_CHECKING:
+    from tests.installation import Installation
 
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(
@@ -17,10 +23,12 @@ _FORKS.set_forkserver_preload(
         # This module is what a new process begins with, and it leads to pytest and all that.
         __name__,
         "prefcentre.app",
+        "prefcentre.cli.campaigns",
         "prefcentre.cli.database",
         "prefcentre.cli.run",
         "prefcentre.cli.subscribers",
         "prefcentre.doctor.service",
+        "prefcentre.messages.compiling",
         "sqlalchemy.dialects.postgresql.psycopg",
         "sqlalchemy.dialects.sqlite",
         "uvloop",
@@ -37,7 +45,7 @@ class Process:
 
     def __init__(
         self,
-        site: Installation,
+        site: "Installation",
         *command: object,
         before: Before | None = None,
         **environment: str,
@@ -45,7 +53,8 @@ class Process:
         self.log = site.home / f"{command[0]}-forked.log"
         words = [str(word) for word in command]
         self._process: ForkServerProcess = _FORKS.Process(
-            target=_become, args=(site.environment | environment, words, self.log, before)
+            target=_become,
+            args=(site.environment | environment, words, (self.log, self.log), before),
         )
         self._process.start()
 
@@ -88,6 +97,23 @@ class Process:
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
 
+def run(home: Path, *command: object, timeout: float, **environment: str) -> Answer:
+    """Run a command to its end, which tries campaigns out in its own process."""
+    outputs = (home / f"{time.monotonic_ns()}.out", home / f"{time.monotonic_ns()}.err")
+    words = [str(word) for word in command]
+    process = _FORKS.Process(target=_become, args=(environment, words, outputs, _try_here))
+    process.start()
+    process.join(timeout)
+    code = process.exitcode
+    process.kill()
+    assert code is not None, f"it did not end: {words}"
+    return Answer(code, *(path.read_text() for path in outputs))
+
+
+def _try_here() -> None:
+    limited._ask = ask_here
+
+
 @contextmanager
 def running(process: Process) -> Iterator[Process]:
     """A process that does not outlive a test, however that ends."""
@@ -103,16 +129,18 @@ def children(pid: int) -> list[int]:
 
 
 def _become(
-    environment: Mapping[str, str], command: list[str], log: Path, before: Before | None
+    environment: Mapping[str, str],
+    command: list[str],
+    outputs: tuple[Path, Path],
+    before: Before | None,
 ) -> None:
     from prefcentre.cli import main  # noqa: PLC0415 - pytest's own process has no use for it.
 
     for name in [name for name in os.environ if name.startswith("PREFCENTRE_")]:
         del os.environ[name]
     os.environ.update(environment)
-    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    for output in (1, 2):
-        os.dup2(file, output)
+    for output, path in enumerate(outputs, 1):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), output)
     sys.argv = ["prefcentre", *command]
     if before is not None:
         before()

@@ -37,9 +37,7 @@ def send_with_four_hands(site: Installation, smtpd: RecordingSmtpServer) -> None
     answers: list[Answer] = []
     hands = [
         threading.Thread(
-            target=lambda: answers.append(
-                site.run("campaigns", "start", "spring", "--wait", apart=True)
-            )
+            target=lambda: answers.append(site.run("campaigns", "start", "spring", "--wait"))
         )
         for _ in range(2)
     ]
