@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException
 from prefcentre import errors
 from prefcentre.context import Context
 from prefcentre.staff.service import Right
-from prefcentre.web import assets, headers, observing
+from prefcentre.web import assets, headers, nonsense, observing
 from prefcentre.web.admin import (
     audience,
     audit,
@@ -67,6 +67,9 @@ def make(context: Context) -> Flask:
     _register_policy(app)
     _register_errors(app)
     signing_in.register(app, context)
+    # After it, because the page that says so tells who is signed in.
+    nonsense.refuse_in_addresses(app)
+    nonsense.refuse_in_forms(app)
     app.context_processor(_shared)
     # What macros see too, which have no context of their own.
     app.jinja_env.globals.update(

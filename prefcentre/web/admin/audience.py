@@ -17,6 +17,7 @@ from prefcentre.web.admin.gates import Right
 from prefcentre.web.admin.outcomes import LEFT_OUT, percent, waterfall
 from prefcentre.web.admin.paths import add
 from prefcentre.web.admin.plans import QUICK, planned
+from prefcentre.web.nonsense import whole
 
 _AUDIENCE = "audience"
 
@@ -51,7 +52,7 @@ def campaign_plan(context: Context, slug: str) -> ResponseReturnValue:
 def campaign_audience_people(context: Context, slug: str) -> ResponseReturnValue:
     """Who is left out for one reason, or who is in it."""
     reason = _reason(request.args.get("reason", ""))
-    after = max(0, request.args.get("after", 0, type=int))
+    after = max(0, request.args.get("after", 0, type=whole))
     with context.db.reading() as session:
         values = frame(session, context, slug, "audience")
         is_written = _is_written(session, slug)

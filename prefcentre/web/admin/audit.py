@@ -14,6 +14,7 @@ from prefcentre.staff import service as staff
 from prefcentre.subscribers import service as subscribers
 from prefcentre.web.admin.gates import Right, needs
 from prefcentre.web.admin.viewer import viewer
+from prefcentre.web.nonsense import whole
 
 _STAFF = "staff:"
 
@@ -61,7 +62,7 @@ def _wanted(session: Session, problems: list[str]) -> Wanted | None:
         subscriber_id=subscriber_id,
         since=_day("from", problems, timedelta()),
         until=_day("to", problems, timedelta(days=1)),
-        before=request.args.get("before", type=int),
+        before=request.args.get("before", type=whole),
     )
 
 

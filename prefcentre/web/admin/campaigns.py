@@ -29,6 +29,7 @@ from prefcentre.errors import ContentError, InvalidInput, NotFound, PrefcentreEr
 from prefcentre.web.admin.gates import Right
 from prefcentre.web.admin.paths import add
 from prefcentre.web.admin.viewer import viewer
+from prefcentre.web.nonsense import page_number
 
 PAGE = 50
 FORMS = {
@@ -70,7 +71,7 @@ class Pager:
 def campaign_list(context: Context) -> ResponseReturnValue:
     """All campaigns, or those that the filters in the address ask for."""
     order, descending = _order()
-    number = max(1, request.args.get("page", 1, type=int))
+    number = page_number(request.args)
     with context.db.reading() as session:
         topics = consent.topics(session)
         wanted = _wanted(topics)

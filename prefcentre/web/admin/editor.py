@@ -32,6 +32,7 @@ from prefcentre.web.admin.gates import Right
 from prefcentre.web.admin.paths import add
 from prefcentre.web.admin.previewing import Trouble
 from prefcentre.web.admin.viewer import viewer
+from prefcentre.web.nonsense import whole
 
 _TEXT_FIELDS = ("name", "topic", "template", "subject", "preheader", "sender", "reply_to")
 _SITTING = timedelta(minutes=15)
@@ -245,7 +246,7 @@ def _named_reader(session: Session) -> Subscriber | None:
 
 
 def _reader() -> int | None:
-    return request.values.get("person", type=int)
+    return request.values.get("person", type=whole)
 
 
 def _last_written(session: Session, slug: str) -> tuple[str, datetime] | None:
@@ -258,7 +259,7 @@ def _is_new_sitting(before: tuple[str, datetime] | None, now: tuple[str, datetim
 
 
 def _revision() -> int:
-    return request.form.get("revision", 0, type=int)
+    return request.form.get("revision", 0, type=whole)
 
 
 def _kept_address() -> str:

@@ -23,6 +23,7 @@ from prefcentre.web.admin.gates import Right
 from prefcentre.web.admin.paths import add
 from prefcentre.web.admin.viewer import viewer
 from prefcentre.web.assets import base_path
+from prefcentre.web.nonsense import page_number, whole
 
 PAGE = 48
 _FORM_ROOM = 64 * 1024
@@ -187,7 +188,7 @@ def _keep(context: Context, file: FileStorage) -> str:
 def _media_page(
     context: Context, problems: list[str] | None = None, kept: list[str] | None = None
 ) -> str:
-    number = max(1, request.args.get("page", 1, type=int))
+    number = page_number(request.args)
     asked = request.args.get("q", "").strip()[:100]
     with context.db.reading() as session:
         total = media.count(session, asked)
@@ -200,7 +201,7 @@ def _media_page(
         address=lambda name: media.url_of(context, name),
         path=lambda name: base_path(context.settings) + media.path_of(name),
         problems=problems or [],
-        kept=len(kept or []) or request.args.get("kept", 0, type=int),
+        kept=len(kept or []) or request.args.get("kept", 0, type=whole),
         hidden=request.args.get("hidden", ""),
         largest=media.LARGEST_FILE // 1_048_576,
     )

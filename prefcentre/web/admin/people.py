@@ -26,6 +26,7 @@ from prefcentre.web.admin.downloads import as_download
 from prefcentre.web.admin.gates import Right
 from prefcentre.web.admin.paths import add
 from prefcentre.web.admin.viewer import viewer
+from prefcentre.web.nonsense import whole
 
 HANDLE = Right.EXPORT
 """Whoever may take people's data away may also handle it for them: senders, privacy officers, administrators."""
@@ -213,7 +214,7 @@ def person_grant(context: Context, public_id: int) -> ResponseReturnValue:
             channel=form.get("channel", ""),
             way=form.get("way", ""),
             evidence=form.get("evidence", ""),
-            wording_id=form.get("wording", 0, type=int),
+            wording_id=form.get("wording", 0, type=whole),
             at=_day(form.get("given_on", ""), "Write the day on which they gave it."),
         )
         people.grant(session, context, person, given, desk)

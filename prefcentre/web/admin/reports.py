@@ -8,6 +8,7 @@ from prefcentre.feedback import service as feedback
 from prefcentre.reporting import service as reporting
 from prefcentre.web.admin.gates import Right
 from prefcentre.web.admin.paths import add
+from prefcentre.web.nonsense import whole
 
 _PAGE = 20
 
@@ -20,7 +21,7 @@ def declare(pages: Blueprint, context: Context) -> None:
 
 def reports(context: Context) -> ResponseReturnValue:
     """All campaigns that have begun, with their figures, and how their lists grew."""
-    before = request.args.get("before", type=int)
+    before = request.args.get("before", type=whole)
     with context.db.reading() as session:
         found = reporting.compared(session, context, before=before, limit=_PAGE + 1)
         trend = reporting.trend(session, context)

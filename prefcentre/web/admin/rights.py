@@ -20,6 +20,7 @@ from prefcentre.web.admin import actors
 from prefcentre.web.admin.gates import Right
 from prefcentre.web.admin.paths import add
 from prefcentre.web.admin.viewer import viewer
+from prefcentre.web.nonsense import whole
 
 KINDS = {
     RightsKind.ACCESS: "See what is held",
@@ -97,7 +98,7 @@ def rights_list(context: Context) -> ResponseReturnValue:
 def rights_new(context: Context, problem: str = "", status: int = 200) -> ResponseReturnValue:
     """A form for a request that came by letter, call or mail; with ``?contact=`` for one from the contact form."""
     given = dict(request.form if problem else request.args)
-    if number := request.args.get("contact", 0, type=int):
+    if number := request.args.get("contact", 0, type=whole):
         given = _from_contact(context, number) | given
     page = render_template(
         "admin/report/rights_new.html",

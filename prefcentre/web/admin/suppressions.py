@@ -22,6 +22,7 @@ from prefcentre.web.admin.downloads import as_download
 from prefcentre.web.admin.gates import Right
 from prefcentre.web.admin.paths import add
 from prefcentre.web.admin.viewer import viewer
+from prefcentre.web.nonsense import whole
 
 LARGEST_LIST = 32 * 1024 * 1024
 """Some hundred thousand lines, which take some seconds; the command takes longer ones."""
@@ -74,7 +75,7 @@ def _page(
     asked = request.args.get("check", "").strip() or (
         request.form.get("who", "").strip() if opened == "lift" else ""
     )
-    reason, after = request.args.get("reason", ""), request.args.get("after", None, type=int)
+    reason, after = request.args.get("reason", ""), request.args.get("after", None, type=whole)
     lifted = request.args.get("lifted") == "yes"
     checked = None
     with context.db.reading() as session:

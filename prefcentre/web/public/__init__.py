@@ -6,7 +6,7 @@ Owns no table. Works without scripts and cookies; a GET changes nothing that a p
 from flask import Blueprint, Flask
 
 from prefcentre.context import Context
-from prefcentre.web import assets, errors, headers, languages, observing
+from prefcentre.web import assets, errors, headers, languages, nonsense, observing
 from prefcentre.web.public import (
     confirm,
     contact,
@@ -55,4 +55,5 @@ def register(app: Flask, context: Context) -> None:
     headers.register(app, context.settings)
     errors.register(app)
     assets.register(app, context.settings)
+    nonsense.refuse_in_addresses(app)
     app.register_blueprint(blueprint(context))
