@@ -261,7 +261,8 @@ def _without_erased(items: Sequence[Item], denied: Denied) -> tuple[list[Item], 
     kept, rejects = [], []
     for item in items:
         if rules.is_erased(_entries(item.person, denied)):
-            rejects.append(Reject(item.number, rules.ERASED, item.cells))
+            # Its number finds the line in the file that was sent in; their data is not written down anew (R136).
+            rejects.append(Reject(item.number, rules.ERASED, ()))
         else:
             kept.append(item)
     return kept, rejects

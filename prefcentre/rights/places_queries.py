@@ -286,7 +286,6 @@ WITHOUT_PEOPLE: Mapping[str, str] = {
 # same. Sealed texts of the ledger are not among them, and name nobody.
 STRAYS: Mapping[str, tuple[str, ...]] = {
     "audit_event": ("note", "details"),
-    "campaign_check": ("found",),
     "delivery": ("smtp_text",),
     "import_run": ("options", "outlook", "progress", "problem", "counts"),
     "suppression": ("note", "lift_note"),

@@ -10,6 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import Session, SQLModel, col
+from sqlmodel.sql.sqltypes import UTCDateTime
 
 from prefcentre.consent.models import Channel, Consent, ConsentEvent, ConsentState
 from prefcentre.delivery.models import Delivery
@@ -87,6 +88,26 @@ def _lifted(table: sa.Table, before: datetime) -> sa.ColumnElement[bool]:
 _NOTHING = dict.fromkeys(("actor", "ip", "user_agent", "evidence", "salt"), sa.null())
 _PHONES = (Channel.PHONE, Channel.SMS)
 
+# As much of it as is needed: the models of accounts load the sign-in library, and a sender does without.
+_SESSIONS = sa.Table(
+    "staff_session",
+    sa.MetaData(),
+    sa.Column("id", sa.BigInteger, primary_key=True),
+    sa.Column("seen_at", UTCDateTime()),
+)
+# A package beside ours has the model of this one.
+_MARKS = sa.Table(
+    "read_mark",
+    sa.MetaData(),
+    sa.Column("name", sa.String, primary_key=True),
+    sa.Column("seq", sa.BigInteger),
+)
+
+
+def _table(name: str) -> sa.Table:
+    return _SESSIONS if name == _SESSIONS.name else SQLModel.metadata.tables[name]
+
+
 CLEARINGS: Mapping[str, Clearing] = {
     "smtp_texts": Clearing("delivery", _of_old_campaigns("smtp_text"), {"smtp_text": sa.null()}),
     "left_out": Clearing("left_out_people", _of_old_campaigns()),
@@ -117,14 +138,14 @@ CLEARINGS: Mapping[str, Clearing] = {
 
 def count(session: Session, clearing: Clearing, before: datetime) -> int:
     """How many rows are too old."""
-    table = SQLModel.metadata.tables[clearing.table]
+    table = _table(clearing.table)
     statement = sa.select(sa.func.count()).select_from(table)
     return int(session.execute(statement.where(clearing.older(table, before))).scalar_one())
 
 
 def clear(session: Session, clearing: Clearing, before: datetime) -> int:
     """Remove or empty some of them, and say how many."""
-    table = SQLModel.metadata.tables[clearing.table]
+    table = _table(clearing.table)
     key = sa.tuple_(*table.primary_key)
     chosen = sa.select(*table.primary_key).where(clearing.older(table, before)).limit(AT_ONCE)
     rows = [tuple(row) for row in session.execute(chosen)]
@@ -294,17 +315,15 @@ def unconfirmed_people(session: Session, before: datetime, after: int, limit: in
 
 def last_click_read(session: Session) -> int:
     """Up to which hit followed links were looked through."""
-    mark = SQLModel.metadata.tables["read_mark"]
-    found = session.execute(sa.select(mark.c.seq).where(mark.c.name == _MARK)).scalar()
+    found = session.execute(sa.select(_MARKS.c.seq).where(_MARKS.c.name == _MARK)).scalar()
     return int(found or 0)
 
 
 def move_click_mark(session: Session, seq: int) -> None:
     """They were looked through up to this one."""
-    mark = SQLModel.metadata.tables["read_mark"]
-    done = session.execute(sa.update(mark).where(mark.c.name == _MARK).values(seq=seq))
+    done = session.execute(sa.update(_MARKS).where(_MARKS.c.name == _MARK).values(seq=seq))
     if not done.rowcount:  # type: ignore[attr-defined]
-        session.execute(sa.insert(mark).values(name=_MARK, seq=seq))
+        session.execute(sa.insert(_MARKS).values(name=_MARK, seq=seq))
 
 
 _MARK = "own acts"

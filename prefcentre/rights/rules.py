@@ -1,6 +1,7 @@
 """Decides by when a request is answered, what may become of it, what is portable, and what retention removes when."""
 
 import calendar
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -103,10 +104,13 @@ class Marks:
     names: frozenset[str] = frozenset()
 
 
+_ADDRESS = re.compile(r"[^\s@]+@[^\s@]+")
+
+
 def is_about(marks: Marks, cells: list[str]) -> bool:
     """Whether a line is about this person. A name counts only where no address says whose line it is."""
     small = [cell.strip().lstrip("'").casefold() for cell in cells]
     if any(text in cell for text in marks.texts for cell in small):
         return True
-    has_address = any("@" in cell for cell in small)
+    has_address = any(_ADDRESS.fullmatch(cell) for cell in small)
     return not has_address and any(cell in marks.names for cell in small)

@@ -102,6 +102,8 @@ def test_a_file_can_not_bring_them_back(
     found = cli("subscribers", "import", file, "--json").ok().json
     assert (found["added"], found["refused"]) == (1, 1)
     assert value(context, "SELECT count(*) FROM subscriber WHERE email LIKE 'wanda%'") == 0
+    # Not even the file of refused lines says again who they are.
+    assert wanda.files_with_traces(context.settings.data_dir) == {}
     assert erased.id
 
 
@@ -198,3 +200,11 @@ def test_a_person_without_address_and_number_is_erased_too(context: Context) -> 
 
 def test_somebody_who_is_gone_is_nobody_to_erase(context: Context) -> None:
     assert erasing.erase(context, 77, actor="test", at_once=False) is None
+
+
+def test_commands_know_every_table_that_they_need(context: Context, program: Cli) -> None:
+    """In a process of its own, where no other test has loaded what a command forgets to load."""
+    wanda.seed(context)
+    assert program("retention", "run", "--json").ok()
+    assert program("subscribers", "erase", wanda.EMAIL, "--json").ok().json["finished"]
+    assert wanda.files_with_traces(context.settings.data_dir) == {}
