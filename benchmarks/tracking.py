@@ -72,7 +72,8 @@ def measure(people: int, seconds: int, rounds: int, beside: int) -> dict[str, An
         with ours.worker_of(home, Way(), log) as worker:
             ours.wait_until_ready(home, worker, 1)
             home.start_campaign(_READ, "plain")
-            ours.wait_for(sink, worker, max(people, beside))
+            ours.wait_for(sink, worker, people)
+            home.pause(_READ)
             worker.end()
         targets = _targets(home, people)
         with _web(home, log) as web:

@@ -26,7 +26,7 @@ from prefcentre.tracking.models import HitClass, TrackingKind
 _AGENTS_REMEMBERED, _LONGEST_AGENT = 5_000, 1_000
 # Each hit that waits holds one of the server's threads. When the disk or the database stands still, no more than these
 # may, so that the others go on serving those who unsubscribe; whoever comes beyond them is answered and not counted.
-_PATIENCE_SECONDS, _MOST_WAITING = 1.0, 32
+_PATIENCE_SECONDS, _MOST_WAITING = 3.0, 32
 _A_CROWD, _ENOUGH, _GATHERING_SECONDS = 8, 32, 0.002
 
 
@@ -88,8 +88,10 @@ class Recorder:
         self._writer = LastingWriter(context.db, context.db.tracker)
         self._reader = LastingWriter(context.db, context.db.reader)
 
-    def record(self, hit: Hit, subscriber_id: int) -> None:
-        """Write one hit of this person down, if they agree to it now (R153, R155); returns when that is committed.
+    def record(
+        self, hit: Hit, subscriber_id: int, then: Callable[[], object] = lambda: None
+    ) -> None:
+        """Write one hit of this person down, if they agree to it now (R153, R155), and call ``then`` when that is committed.
 
         Raises Unavailable when it could not be done, or not soon enough.
         """
@@ -103,12 +105,16 @@ class Recorder:
         if not mine.leads:
             # Either somebody wrote for us or it is our turn to write for all.
             mine.turn.acquire()
+        try:
+            if mine.leads:
+                self._write_all()
+            if not mine.done:
+                raise Unavailable("A hit could not be written down.")
+            then()
+        finally:
+            # The next one wakes when we have little left to do; sooner, both would only fight for the interpreter.
             if mine.following:
                 mine.following.turn.release()
-        if mine.leads:
-            self._write_all()
-        if not mine.done:
-            raise Unavailable("A hit could not be written down.")
 
     def _refuse_a_jam(self) -> None:
         since = self._writing_since

@@ -7,7 +7,7 @@ headers that were put together beforehand. Everything else, a made-up token too,
 import base64
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -54,17 +54,18 @@ class Hits:
         self.address = lru_cache(_REMEMBERED)(self._find_address)
         self._recipient = lru_cache(_REMEMBERED)(self._find_recipient)
 
-    def count(self, hit: Hit) -> None:
-        """Write a hit down if its person agrees, now, that it is counted."""
+    def count(self, hit: Hit, then: Callable[[], object] = lambda: None) -> None:
+        """Write a hit down if its person agrees, now, that it is counted; then, and in any case, call ``then``."""
         try:
             recipient = self._recipient(hit.campaign_id, hit.delivery_id)
             if recipient is not None:
-                self._recorder.record(hit, recipient)
+                self._recorder.record(hit, recipient, then)
                 return
         except Unavailable:
             # A reader must get the picture and reach the page, whatever happens to our figures.
             _log.warning("hit_lost", campaign=hit.campaign_id, kind=hit.kind)
         _observe([hit])
+        then()
 
     def _find_address(self, campaign_id: int, number: int) -> str:
         with self.context.db.reading() as session:
@@ -186,8 +187,9 @@ class _Quick:
             answer = self._pixel if link is None else self._on(campaign_id, link)
         except PrefcentreError:
             return None
-        self._hits.count(_hit(environ, campaign_id, delivery_id, link, time.monotonic()))
-        start("200 OK" if link is None else "302 FOUND", answer)
+        status = "200 OK" if link is None else "302 FOUND"
+        hit = _hit(environ, campaign_id, delivery_id, link, time.monotonic())
+        self._hits.count(hit, lambda: start(status, answer))
         return [PIXEL] if link is None and environ["REQUEST_METHOD"] == "GET" else []
 
     def _headers_to(self, campaign_id: int, link: int) -> list[tuple[str, str]]:
