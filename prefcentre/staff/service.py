@@ -13,6 +13,7 @@ from prefcentre import addresses
 from prefcentre.audit import service as audit
 from prefcentre.audit.service import AuditAction
 from prefcentre.context import Context
+from prefcentre.db import lock_keys, lock_name
 from prefcentre.errors import InvalidInput, InvalidToken, NotFound, Refused
 from prefcentre.lookup import LookupKind
 from prefcentre.servicemail import service as servicemail
@@ -264,12 +265,13 @@ def standing_of(user: StaffUser) -> Standing:
 def change_role(
     session: Session, context: Context, user: StaffUser, role: Role, *, actor: str
 ) -> None:
-    """Change what a colleague may do. Raises Refused when nobody could look after accounts any more."""
+    """Change what a colleague may do, who signs in anew (T10). Raises Refused when nobody could look after accounts any more."""
     if role is user.role:
         return
     _not_the_last(session, user)
     before, user.role = user.role, role
     session.add(user)
+    queries.end_all(session, user.id or 0, None)
     _note(
         session,
         context,
@@ -300,11 +302,12 @@ def end_all_sessions(session: Session, context: Context, user: StaffUser, *, act
 
 
 def forget_factors(session: Session, context: Context, user: StaffUser, *, actor: str) -> None:
-    """Take away all second factors of somebody who lost them; they choose new ones after signing in."""
+    """Take away all second factors of somebody who lost them; they choose new ones after signing in anew (T9)."""
     user.tf_primary_method = user.tf_totp_secret = None
     user.mf_recovery_codes = None
     user.webauthn.clear()
     session.add(user)
+    queries.end_all(session, user.id or 0, None)
     _note(session, context, AuditAction.STAFF_FACTOR_CHANGED, user, actor, what="all forgotten")
 
 
@@ -322,7 +325,9 @@ def describe(session: Session, user_id: int, *, name: str, zone: str) -> None:
 def note_password(
     session: Session, context: Context, user: StaffUser, except_id: int | None
 ) -> None:
-    """Somebody chose a new password: their other sessions end (T9)."""
+    """Somebody chose a new password: their other sessions end, and links that would set another one (T9, T35)."""
+    user.link_hash = user.link_until = None
+    session.add(user)
     queries.end_all(session, user.id or 0, except_id)
     _note(session, context, AuditAction.STAFF_PASSWORD_CHANGED, user, _actor(user))
 
@@ -351,11 +356,16 @@ def by_subject(session: Session, subject: str, email: str | None) -> StaffUser |
 
 
 def _not_the_last(session: Session, user: StaffUser) -> None:
+    # Of two admins who close each other's account at once one has to stay.
+    lock_name(session, "staff admins")
     if rules.leaves_nobody(
         user.role, active=user.active, active_admins=queries.active_admins(session)
     ):
         raise Refused("This is the last admin. Make somebody else an admin first.")
 
+
+# A browser that got in before, a second factor after the password, and the password once more of who is signed in.
+_BEYOND_STRANGERS = ("known", "code", "recovery", "step")
 
 # --- tries ----------------------------------------------------------------------------------------------------------
 
@@ -371,15 +381,18 @@ class Try:
 def begin_try(session: Session, context: Context, what: str, who: str, address: str) -> Try:
     """Count a try before it is judged, so that many at once gain nothing (T34); ``got_in`` takes it back.
 
-    ``what`` keeps kinds apart: passwords, codes, and browsers that got in before, which strangers can't keep waiting.
+    ``what`` keeps kinds apart: passwords, codes, and what only those get to who proved something before, whom strangers
+    from the same network can't keep waiting.
     """
     now = context.clock.now()
-    queries.forget_old_tries(session, now - rules.COUNTED)
     account = context.lookup.newest(LookupKind.EMAIL, f"staff {what} {who.strip().lower()}")
     network = _network(address)
+    # Or on PostgreSQL each of a hundred at once would see none of the others.
+    lock_keys(session, [account, _hash(f"staff network {network}")])
+    queries.forget_old_tries(session, now - rules.COUNTED)
     since = now - rules.COUNTED
     asked = rules.wait(*queries.tries(session, account, since), rules.FREE_TRIES, now)
-    if network and not what.startswith("known"):
+    if network and not what.startswith(_BEYOND_STRANGERS):
         more = queries.tries_from(session, network, since)
         asked = max(asked, rules.wait(*more, rules.FREE_TRIES_OF_NETWORK, now))
     if not asked:

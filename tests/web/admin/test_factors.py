@@ -132,6 +132,15 @@ def test_a_new_password_signs_out_everywhere_else(context: Context, desk: Desk) 
     assert there.get("/admin/me").status_code == 303
 
 
+def test_a_new_password_ends_a_link_that_is_still_out(context: Context, desk: Desk) -> None:
+    """T35: whoever reads the mailbox later sets no other one with it."""
+    client = desk("author")
+    path = link_for(context, "author@staff.example.com")
+    data = {"password": PASSWORD, "new_password": GOOD, "new_password_confirm": GOOD}
+    assert post(client, "/admin/change", data).status_code == 302
+    assert client.application.test_client().get(path).status_code == 404
+
+
 def test_a_wrong_password_changes_nothing(desk: Desk) -> None:
     client = desk("author")
     data = {"password": "not this one", "new_password": GOOD, "new_password_confirm": GOOD}
@@ -201,6 +210,19 @@ def test_the_question_who_one_is_counts_too(desk: Desk, clock: FrozenClock) -> N
     assert "Too many tries" in post(client, "/admin/prove", {"_proof": PASSWORD}).text
     clock.advance(minutes=1)
     assert post(client, "/admin/prove", {"_proof": PASSWORD}).status_code == 303
+
+
+def test_strangers_of_the_same_network_keep_nobody_waiting_who_is_inside(
+    context: Context, desk: Desk, stranger: FlaskClient, clock: FrozenClock
+) -> None:
+    """T34: behind a proxy or in one office all come from one network."""
+    inside = desk("admin")
+    clock.advance(minutes=20)
+    with context.db.writing() as session:
+        for number in range(60):
+            staff.begin_try(session, context, "password", f"{number}@x.example", "127.0.0.1")
+    assert "Too many tries" in sign_in(stranger, "nobody@staff.example.com").text
+    assert post(inside, "/admin/prove", {"_proof": PASSWORD}).status_code == 303
 
 
 # --- second factors -----------------------------------------------------------------------------------------------

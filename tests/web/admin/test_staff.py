@@ -55,7 +55,9 @@ def test_a_role_counts_at_once_and_is_written_down(desk: Desk, context: Context)
     author, admin = desk("author"), desk("admin")
     assert author.get("/admin/staff").status_code == 403
     post(admin, path_of(context, "author", "role"), {"role": "admin"})
-    assert author.get("/admin/staff").status_code == 200
+    # T10: what was in somebody's hand before is worth nothing with more power.
+    assert author.get("/admin/me").status_code == 303
+    assert desk("author").get("/admin/staff").status_code == 200
     with context.db.reading() as session:
         newest = audit.newest(session, limit=1)[0]
     assert newest.action is AuditAction.STAFF_ROLE_CHANGED
@@ -115,3 +117,13 @@ def test_names_are_words_and_no_markup(desk: Desk) -> None:
     post(client, "/admin/me", {"name": "<script>alert(1)</script>", "zone": "UTC"})
     for path in ("/admin/me", "/admin/staff"):
         assert "<script>alert(1)" not in client.get(path).text
+
+
+def test_who_loses_their_second_factors_is_signed_out_everywhere(
+    desk: Desk, context: Context
+) -> None:
+    """T9: whoever took the telephone may hold a session, too."""
+    author, admin = desk("author"), desk("admin")
+    answer = post(admin, path_of(context, "author", "link"), {"forget_factors": "yes"})
+    assert answer.status_code == 200
+    assert author.get("/admin/me").status_code == 303
