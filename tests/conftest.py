@@ -66,10 +66,17 @@ atexit.register(shutil.rmtree, COMPILED_PAGES, ignore_errors=True)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Without the long suites, properties are tried on fewer examples, unless a test says how many."""
-    hypothesis.settings.register_profile("quick", max_examples=30)
-    if config.option.markexpr == "not full":
-        hypothesis.settings.load_profile("quick")
+    """Without the long suites, properties are tried on fewer examples, unless a test says how many.
+
+    How long an example takes says nothing on a machine that others use too.
+    """
+    patient = hypothesis.settings(
+        deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    )
+    hypothesis.settings.register_profile("full", patient)
+    hypothesis.settings.register_profile("quick", patient, max_examples=30)
+    is_quick = config.option.markexpr == "not full"
+    hypothesis.settings.load_profile("quick" if is_quick else "full")
 
 
 def pytest_report_header() -> str:

@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import signal
 import sys
-import time
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing.context import ForkServerProcess
@@ -97,17 +97,18 @@ class Process:
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
 
-def run(home: Path, *command: object, timeout: float, **environment: str) -> Answer:
+def run(*command: object, timeout: float, **environment: str) -> Answer:
     """Run a command to its end, which tries campaigns out in its own process."""
-    outputs = (home / f"{time.monotonic_ns()}.out", home / f"{time.monotonic_ns()}.err")
     words = [str(word) for word in command]
-    process = _FORKS.Process(target=_become, args=(environment, words, outputs, _try_here))
-    process.start()
-    process.join(timeout)
-    code = process.exitcode
-    process.kill()
-    assert code is not None, f"it did not end: {words}"
-    return Answer(code, *(path.read_text() for path in outputs))
+    with tempfile.TemporaryDirectory() as folder:
+        outputs = (Path(folder, "out"), Path(folder, "err"))
+        process = _FORKS.Process(target=_become, args=(environment, words, outputs, _try_here))
+        process.start()
+        process.join(timeout)
+        code = process.exitcode
+        process.kill()
+        assert code is not None, f"it did not end: {words}"
+        return Answer(code, *(path.read_text() for path in outputs))
 
 
 def _try_here() -> None:
