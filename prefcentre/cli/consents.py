@@ -21,12 +21,20 @@ def history(
     *,
     as_json: JsonOption = False,
 ) -> None:
-    """Show everything that happened to a person's consents, oldest first, with the words they saw."""
+    """Show everything that happened to a person's consents, oldest first, with the words they saw.
+
+    Of somebody who was erased it is the proof that is kept: found by the keyed hash, without what named them.
+    """
+    from prefcentre.rights import service as rights
+
     with opened() as context, context.db.reading() as session:
         person = subscribers.find(session, context, email)
-        if person is None:
-            raise NotFound("There is no subscriber with this address.")
-        events = consent.history(session, context, person)
+        if person is not None:
+            events = consent.history(session, context, person)
+        else:
+            events = rights.former_consents(session, context, email)
+            if not events:
+                raise NotFound("There is no subscriber with this address.")
     lines = [_line(event) for event in events]
     answer(as_json, {"events": events}, "\n".join(lines) or "Nothing has happened yet.")
 

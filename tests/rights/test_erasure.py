@@ -77,7 +77,7 @@ def test_what_waited_for_them_has_ended_and_outcomes_still_add_up(
 
 
 def test_the_proof_of_their_former_consent_still_verifies(
-    context: Context, erased: wanda.Somebody
+    context: Context, erased: wanda.Somebody, cli: Cli
 ) -> None:
     with context.db.reading() as session:
         found = consent.verify(session, context)
@@ -91,6 +91,8 @@ def test_the_proof_of_their_former_consent_still_verifies(
     ]
     assert former[0]["wording"] == "Yes, send me Product news."
     assert "203.0.113" not in json.dumps(former, default=str)
+    told = cli("consents", "history", wanda.EMAIL, "--json").ok().json["events"]
+    assert [one["seq"] for one in told] == [one["seq"] for one in former]
     assert erased.id
 
 
