@@ -56,8 +56,12 @@ class AuditAction(StrEnum):
     STAFF_SESSIONS_ENDED = "staff_sessions_ended"  # Signed a colleague out everywhere.
     STAFF_PASSWORD_CHANGED = "staff_password_changed"  # Chose a new password.  # noqa: S105 - a name, no password.
     STAFF_FACTOR_CHANGED = "staff_factor_changed"  # Added or took away a way to prove who one is.
+    STAFF_SIGNED_IN = "staff_signed_in"  # Came into the desk.
+    DESK_USED = "desk_used"  # Sent a form of the desk about which nothing more exact is noted.
     ERASED = "erased"  # Erased a person; nothing but a keyed hash is left.
-    REQUEST_OPENED = "request_opened"  # Wrote down that somebody asks for something about their data.
+    REQUEST_OPENED = (
+        "request_opened"  # Wrote down that somebody asks for something about their data.
+    )
     REQUEST_CHANGED = "request_changed"  # Extended such a request, or stopped or started its clock.
     REQUEST_CLOSED = "request_closed"  # Ended such a request: done, refused or taken back.
     CAUGHT_UP = "caught_up"  # Brought a restored database up to what has been promised since.

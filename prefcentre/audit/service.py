@@ -1,5 +1,6 @@
 """Use cases on the account of what staff did: add to it, read it."""
 
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,7 +11,17 @@ from prefcentre.audit import queries, rules
 from prefcentre.audit.models import AuditAction, AuditEvent
 from prefcentre.context import Context
 
-__all__ = ["Acts", "AuditAction", "AuditEvent", "Wanted", "actors", "append", "newest", "search"]
+__all__ = [
+    "Acts",
+    "AuditAction",
+    "AuditEvent",
+    "Wanted",
+    "actors",
+    "append",
+    "newest",
+    "search",
+    "watch",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +44,16 @@ class Acts:
     before: int | None
 
 
+_noted: ContextVar[list[AuditAction] | None] = ContextVar("noted_acts", default=None)
+
+
+def watch() -> list[AuditAction]:
+    """A list that gets what is noted from now on in this thread, until somebody else watches."""
+    found: list[AuditAction] = []
+    _noted.set(found)
+    return found
+
+
 def append(
     session: Session,
     context: Context,
@@ -44,6 +65,8 @@ def append(
     details: dict[str, Any] | None = None,
 ) -> None:
     """Note what somebody did, with the act in one transaction; addresses in the note are masked."""
+    if (noted := _noted.get()) is not None:
+        noted.append(action)
     queries.append(
         session,
         AuditEvent(

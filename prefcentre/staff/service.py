@@ -436,6 +436,9 @@ def begin_session(
         )
     )
     session.flush()
+    user = session.get(StaffUser, user_id)
+    if user is not None:
+        _note(session, context, AuditAction.STAFF_SIGNED_IN, user, _actor(user))
     return token
 
 

@@ -27,6 +27,7 @@ from prefcentre.web.admin import (
     library,
     mail,
     me,
+    noting,
     oidc,
     palette,
     people,
@@ -70,6 +71,7 @@ def make(context: Context) -> Flask:
     # After it, because the page that says so tells who is signed in.
     nonsense.refuse_in_addresses(app)
     nonsense.refuse_in_forms(app)
+    noting.register(app, context)
     app.context_processor(_shared)
     # What macros see too, which have no context of their own.
     app.jinja_env.globals.update(

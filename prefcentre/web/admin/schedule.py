@@ -56,7 +56,10 @@ def declare(pages: Blueprint, context: Context) -> None:
     add(pages, context, "POST", ask, campaign_start, Right.SEND, fresh=True)
     add(pages, context, "GET", f"{base}/cancel", campaign_ask_cancel, Right.SEND)
     for name, action in ACTIONS.items():
-        add(pages, context, "POST", f"{base}/{name}", _endpoint(name, action), Right.SEND)
+        # Going on is sending; stopping must never wait for a password.
+        is_fresh = name == "resume"
+        act = _endpoint(name, action)
+        add(pages, context, "POST", f"{base}/{name}", act, Right.SEND, fresh=is_fresh)
     add(pages, context, "GET", f"{base}/resolve", campaign_ask_resolve, Right.SEND)
     add(pages, context, "POST", f"{base}/resolve", campaign_resolve, Right.SEND, fresh=True)
 

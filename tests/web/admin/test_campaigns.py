@@ -88,7 +88,7 @@ def test_the_list_filters_by_what_the_address_says(autumn: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["sort=slug;drop", "page=-3", "page=x", "state=nope", "topic=nope", "q=%00%25_\\'"]
+    "query", ["sort=slug;drop", "page=-3", "page=x", "state=nope", "topic=nope", "q=%25_\\'"]
 )
 def test_nonsense_in_the_address_shows_the_list_all_the_same(
     autumn: FlaskClient, query: str

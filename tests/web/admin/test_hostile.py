@@ -10,11 +10,13 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.routing import IntegerConverter
 
+from prefcentre.audit import service as audit
 from prefcentre.context import Context
 from prefcentre.doctor import service as doctor
 from prefcentre.testing.makers import Cast
 from prefcentre.web import admin
-from tests.web.admin.conftest import Desk, csrf_token
+from prefcentre.web.admin import noting
+from tests.web.admin.conftest import Desk, csrf_token, post
 from tests.web.admin.test_matrix import Way, views, ways
 
 ASKED = re.compile(r'(?:args|values|form)(?:\.get(?:list)?\(|\[)"(\w+)"')
@@ -85,3 +87,69 @@ def test_no_character_that_is_no_text_gets_to_a_database(context: Context, desk:
         assert answer.status_code == 400, way
         assert "no text" in answer.text, way
     assert client.get("/admin/campaigns/a%00b").status_code == 404
+
+
+# --- who did it -----------------------------------------------------------------------------------
+
+
+def acts(context: Context) -> list[tuple[str, str]]:
+    with context.db.reading() as session:
+        return [
+            (act.action.value, str(act.details.get("page", ""))) for act in audit.newest(session)
+        ]
+
+
+def test_what_notes_nothing_more_exact_is_noted_all_the_same(context: Context, desk: Desk) -> None:
+    """T33: each form of somebody who is signed in leaves a line, whatever its view forgets."""
+    client = desk("admin")
+    assert acts(context)[0] == ("staff_signed_in", "")
+    post(client, "/admin/me", {"name": "Somebody else", "zone": "UTC"})
+    assert acts(context)[0] == ("desk_used", "describe_me")
+    post(client, "/admin/me/sessions/end-others")
+    assert acts(context)[0] == ("desk_used", "end_other_sessions")
+    post(client, "/admin/logout")
+    assert acts(context)[0] == ("desk_used", "logout")
+
+
+def test_what_is_noted_exactly_is_noted_once(context: Context, desk: Desk) -> None:
+    client = desk("admin")
+    before = len(acts(context))
+    data = {"key": "news", "name": "News", "channel": "email", "wording": "Yes, write to me."}
+    assert post(client, "/admin/topics/new", data).status_code == 303
+    assert [name for name, _ in acts(context)][: len(acts(context)) - before] == ["topic_changed"]
+
+
+def test_a_form_without_a_line_is_quiet_on_purpose(context: Context) -> None:
+    """Whoever adds one says why there; one that is gone leaves the list."""
+    unsafe = {way.endpoint for way in ways(context) if way.method != "GET"}
+    assert set(noting.QUIET) <= unsafe
+    assert len(noting.QUIET) <= 3
+
+
+# --- a stolen session -----------------------------------------------------------------------------
+
+
+def test_these_ask_for_the_password_once_more(context: Context) -> None:
+    """T33: what takes people's data away, sends, or gives power; taking one off the list has to be said here."""
+    fresh = {rule.endpoint for rule, view in views(context) if getattr(view, "fresh", False)}
+    assert fresh >= {
+        "admin.campaign_confirm",
+        "admin.campaign_csv",
+        "admin.campaign_people_csv",
+        "admin.campaign_resolve",
+        "admin.campaign_resume",
+        "admin.campaign_start",
+        "admin.import_changes",
+        "admin.import_rejects",
+        "admin.person_export",
+        "admin.rights_close",
+        "admin.staff_disable",
+        "admin.staff_end_sessions",
+        "admin.staff_invite",
+        "admin.staff_link",
+        "admin.staff_role",
+        "admin.suppression_export",
+        "admin.suppression_rejects",
+    }
+    exports = {rule.endpoint for rule, view in views(context) if rule.rule.endswith(".csv")}
+    assert exports <= fresh

@@ -39,7 +39,8 @@ def again(context: Context, person: Subscriber) -> Subscriber:
 
 def acts(context: Context) -> list[tuple[str, str]]:
     with context.db.reading() as session:
-        return [(event.action.value, event.actor[:6]) for event in audit.newest(session)]
+        found = [(event.action.value, event.actor[:6]) for event in audit.newest(session)]
+    return [one for one in found if one[0] != "staff_signed_in"]
 
 
 # --- the list and the page ------------------------------------------------------------------------------------------

@@ -103,7 +103,7 @@ def test_a_server_that_stands_still_can_be_let_go_on(desk: Desk, context: Contex
     post(client, "/admin/settings/mail/resume", {"scope": scope})
     assert "stands still" not in client.get("/admin/settings/mail").text
     with context.db.reading() as session:
-        [event] = audit.newest(session)
+        event = audit.newest(session)[0]
     assert event.action is AuditAction.LIMIT_RESUMED
     assert event.actor.startswith("staff:")
 

@@ -59,7 +59,8 @@ def test_a_role_counts_at_once_and_is_written_down(desk: Desk, context: Context)
     assert author.get("/admin/me").status_code == 303
     assert desk("author").get("/admin/staff").status_code == 200
     with context.db.reading() as session:
-        newest = audit.newest(session, limit=1)[0]
+        acts = [act for act in audit.newest(session) if act.action != "staff_signed_in"]
+    newest = acts[0]
     assert newest.action is AuditAction.STAFF_ROLE_CHANGED
     assert newest.actor == f"staff:{account(context, 'admin@staff.example.com').public_id}"
     assert newest.details["before"] == "author"

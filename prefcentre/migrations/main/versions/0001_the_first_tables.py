@@ -1022,6 +1022,8 @@ def upgrade() -> None:
                 "staff_sessions_ended",
                 "staff_password_changed",
                 "staff_factor_changed",
+                "staff_signed_in",
+                "desk_used",
                 "erased",
                 "request_opened",
                 "request_changed",
