@@ -23,7 +23,7 @@ from prefcentre.preferences import service as preferences
 from prefcentre.tracking import queries, rules
 from prefcentre.tracking.models import HitClass, TrackingKind
 
-_AGENTS_REMEMBERED, _LONGEST_AGENT = 5_000, 1_000
+_AGENTS_REMEMBERED = 5_000
 # Each hit that waits holds one of the server's threads. When the disk or the database stands still, no more than these
 # may, so that the others go on serving those who unsubscribe; whoever comes beyond them is answered and not counted.
 _PATIENCE_SECONDS, _MOST_WAITING = 3.0, 32
@@ -199,7 +199,7 @@ def _count(hits: Sequence[Hit], classes: Sequence[HitClass]) -> None:
 def _row(hit: Hit, at: datetime) -> dict[str, Any]:
     kind = rules.kind_of(hit.method, hit.link)
     ahead = rules.ahead_of(hit.headers)
-    verdict, agent = _look_at(kind, ahead, hit.agent[:_LONGEST_AGENT] if hit.agent else None)
+    verdict, agent = _look_at(kind, ahead, hit.agent[: rules.LONGEST_AGENT] if hit.agent else None)
     return {
         "campaign_id": hit.campaign_id,
         "delivery_id": hit.delivery_id,
@@ -215,7 +215,6 @@ def _row(hit: Hit, at: datetime) -> dict[str, Any]:
     }
 
 
-# Crowds come with few agents, and looking at one takes longer than writing a row.
 @lru_cache(_AGENTS_REMEMBERED)
 def _look_at(
     kind: TrackingKind, ahead: str | None, agent: str | None

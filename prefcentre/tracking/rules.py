@@ -4,6 +4,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from prefcentre.tracking.models import HitClass, TrackingKind
 
@@ -144,6 +145,8 @@ def ahead_of(headers: Mapping[str, str]) -> str | None:
     return None
 
 
+# Crowds come with few agents, and looking at one takes longer than writing its hit down.
+@lru_cache(5_000)
 def sign_of(kind: TrackingKind, ahead: str | None, agent: str | None) -> str:
     """The first sign that a hit gives by itself."""
     if kind is TrackingKind.HEAD:
