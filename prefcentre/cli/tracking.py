@@ -45,18 +45,12 @@ def verify(slug: Slug = None, *, as_json: JsonOption = False) -> None:
             with context.db.tracking_reading() as session:
                 found[name] = tracking.differences(session, campaign_id)
     wrong = [f"{name}: {words}" for name, several in found.items() for words in several]
-    answer(
-        as_json,
-        {
-            "ok": not wrong,
-            "campaigns": [
-                {"slug": name, "differences": several} for name, several in found.items()
-            ],
-        },
-        "\n".join(wrong) + "\nRun “prefcentre tracking rebuild” to count them anew."
-        if wrong
-        else f"The counts of {len(found):,} campaigns are what their rows say.",
-    )
+    campaign = "campaign" if len(found) == 1 else "campaigns"
+    text = f"The counts of {len(found):,} {campaign} are what the rows say."
+    if wrong:
+        text = "\n".join([*wrong, "Run “prefcentre tracking rebuild” to count them anew."])
+    listed = [{"slug": name, "differences": several} for name, several in found.items()]
+    answer(as_json, {"ok": not wrong, "campaigns": listed}, text)
     raise typer.Exit(1 if wrong else 0)
 
 
