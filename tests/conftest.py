@@ -30,6 +30,7 @@ from prefcentre import failpoints
 from prefcentre import settings as settings_module
 from prefcentre.context import Context, open_context
 from prefcentre.db import Database
+from prefcentre.media import redrawing
 from prefcentre.messages import limited
 from prefcentre.migrations import runner
 from prefcentre.settings import Settings
@@ -95,7 +96,7 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def tried_apart() -> None:
-    """Campaigns are tried in a child process, as they are in real life: for tests of just that."""
+    """Campaigns and pictures are tried in a child process, as they are in real life: for tests of just that."""
 
 
 @pytest.fixture(autouse=True)
@@ -103,6 +104,7 @@ def _tried_out_here(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
     """Hundreds of tests compile a campaign, and a child process of a second for each would be most of their time."""
     if "tried_apart" not in request.fixturenames:
         monkeypatch.setattr(limited, "_ask", ask_here)
+        monkeypatch.setattr(redrawing, "redraw", redrawing._drawn)
 
 
 _ANSWERS: dict[str, str] = {}

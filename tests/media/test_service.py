@@ -73,6 +73,7 @@ def test_a_picture_becomes_a_kind_that_every_mail_program_shows(
     assert (drawn.kind, shown.format, shown.size) == (kind, kind.value.upper(), (8, 4))
 
 
+@pytest.mark.usefixtures("tried_apart")
 def test_nothing_of_the_file_as_it_came_is_left() -> None:
     exif = Image.Exif()
     exif[0x010E] = "secret place"
@@ -127,6 +128,7 @@ def test_what_is_no_picture_of_ours_is_refused(upload: bytes) -> None:
     [huge_png(60_000, 60_000), huge_png(2**31 - 1, 2), moving("GIF", 200, (2, 2))],
     ids=["wide and high", "wide", "many"],
 )
+@pytest.mark.usefixtures("tried_apart")
 def test_a_bomb_is_refused_in_words(upload: bytes) -> None:
     with pytest.raises(InvalidInput, match="too large"):
         media.draw(upload)
