@@ -18,6 +18,8 @@ from prefcentre.doctor import queries, rules
 from prefcentre.doctor.rules import Check, Level
 from prefcentre.doctor.world import RealWorld, World
 from prefcentre.errors import InvalidAddress, PrefcentreError, SettingsError, Unavailable
+from prefcentre.feedback import service as feedback
+from prefcentre.feedback.service import Line
 from prefcentre.migrations import current
 from prefcentre.settings import SECRETS_FILE, Settings, SmtpServer, is_loopback
 
@@ -56,6 +58,7 @@ def examine(settings: Settings, world: World, clock: Clock | None = None) -> lis
             # What DNS says is kept in the database, so there is no point without one.
             if is_healthy(database):
                 checks += _sender_domains(context, world, keys)
+                checks += _reputation(context)
     except PrefcentreError as error:
         checks.append(Check("database", Level.ERROR, str(error)))
         checks += _mail_servers(settings, world)
@@ -155,6 +158,17 @@ def _database(context: Context) -> Iterator[Check]:
         yield Check("database", Level.ERROR, _about_missing(missing))
     else:
         yield Check("database", Level.OK, "The tables are current, whole and can be written to.")
+
+
+def _reputation(context: Context) -> Iterator[Check]:
+    """What mailbox providers' people thought of yesterday's and today's mails, where it is bad (R53)."""
+    told: set[str] = set()
+    with context.db.reading() as session:
+        for rate in feedback.current(session, context, days=2):
+            if rate.line is not Line.FINE and rate.sender_domain not in told:
+                told.add(rate.sender_domain)
+                words = f"Mails from {rate.sender_domain}: {feedback.in_words(rate)}"
+                yield Check("reputation", Level.WARNING, words)
 
 
 def _mail_servers(settings: Settings, world: World) -> Iterator[Check]:

@@ -9,9 +9,10 @@ from sqlmodel import Session, SQLModel, col
 
 from prefcentre.campaigns.models import Campaign
 from prefcentre.db import is_sqlite
-from prefcentre.delivery.models import Delivery
+from prefcentre.delivery.models import NOT_SENT, Delivery, DeliveryState
 from prefcentre.feedback.models import FeedbackEvent, FeedbackRate, FeedbackStop
 from prefcentre.feedback.rules import FeedbackKind
+from prefcentre.reasons import Reason
 from prefcentre.subscribers.models import Subscriber
 
 _DELIVERY: sa.Table = SQLModel.metadata.tables[Delivery.__tablename__]
@@ -99,10 +100,12 @@ def refused_as_dead(session: Session, campaign_id: int) -> int:
     found = session.scalar(
         sa.select(sa.func.count())
         .select_from(_DELIVERY)
+        .with_hint(_DELIVERY, "INDEXED BY ix_delivery_not_sent", "sqlite")
         .where(
             _DELIVERY.c.campaign_id == campaign_id,
-            sa.text("delivery.state = 'failed'"),
-            sa.text("delivery.reason = 'hard_bounce'"),
+            sa.text(f"delivery.{NOT_SENT}"),
+            _DELIVERY.c.state == DeliveryState.FAILED,
+            _DELIVERY.c.reason == Reason.HARD_BOUNCE,
         )
     )
     return found or 0

@@ -21,6 +21,7 @@ from prefcentre.campaigns.service import CampaignState
 from prefcentre.context import Context
 from prefcentre.delivery.service import DeliveryState
 from prefcentre.errors import Unavailable
+from prefcentre.feedback import service as feedback
 from prefcentre.metrics import meters
 from prefcentre.monitoring import queries, rules
 from prefcentre.monitoring.rules import Caller, may_read
@@ -82,6 +83,7 @@ class Monitor:
         yield from _processes(session, now)
         yield from _limits(session, self._context, now)
         yield from _opt_outs(session, now)
+        yield from _rates(session, self._context)
         yield self._consent_changes(session)
         yield _imports(session)
 
@@ -227,6 +229,27 @@ def _opt_outs(session: Session, now: datetime) -> Iterator[Metric]:
         "How long after an opt-out the last message to that address was let out, of the last 24 hours. Must be 0.",
         [((), max(gaps, default=timedelta()).total_seconds())],
     )
+
+
+def _rates(session: Session, context: Context) -> Iterator[Metric]:
+    # By our own senders alone: a recipient's domain may be a person's own.
+    found = [rate for rate in feedback.current(session, context, days=2) if not rate.provider]
+    for name, text, part in (
+        ("complaint_ratio", "Complaints per accepted mail", "complaints"),
+        (
+            "dead_address_ratio",
+            "Mails that came back from dead addresses, per accepted mail",
+            "bounces",
+        ),
+    ):
+        worst: dict[tuple[str, ...], float] = {}
+        for rate in found:
+            share = getattr(rate.figures, part) / max(1, rate.figures.accepted)
+            sender = (rate.sender_domain,)
+            worst[sender] = max(worst.get(sender, 0.0), share)
+        yield _gauge(
+            name, f"{text}, of the worse of today and yesterday.", sorted(worst.items()), "sender"
+        )
 
 
 def _gaps_after_opt_outs(session: Session, since: datetime) -> list[timedelta]:
