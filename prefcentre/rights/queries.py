@@ -197,12 +197,9 @@ def use_link(
     return bool(done.rowcount)  # type: ignore[attr-defined]
 
 
-def link_of_page(session: Session, page_hash: bytes, now: datetime) -> DataLink | None:
-    """The link that opened this page, while it is open."""
-    statement = select(DataLink).where(
-        DataLink.page_hash == page_hash, col(DataLink.page_until) > now
-    )
-    return session.exec(statement).first()
+def link_of_page(session: Session, page_hash: bytes) -> DataLink | None:
+    """The link that opened this page."""
+    return session.exec(select(DataLink).where(DataLink.page_hash == page_hash)).first()
 
 
 def close_page(session: Session, page_hash: bytes) -> None:

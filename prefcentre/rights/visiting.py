@@ -115,10 +115,12 @@ def open_page(session: Session, context: Context, text: str) -> str | None:
 
 
 def visitor(session: Session, context: Context, page: str) -> Visitor | None:
-    """Whose page this is, while it is open."""
-    link = queries.link_of_page(session, tokens.one_time_hash(page), context.clock.now())
+    """Whose page this is, or None when it has closed. Raises NotFound for a page that never was, or whose person is gone."""
+    link = queries.link_of_page(session, tokens.one_time_hash(page))
     person = subscribers.by_id(session, link.subscriber_id) if link else None
-    if link is None or person is None or link.page_until is None:
+    if link is None or person is None:
+        raise NotFound
+    if link.page_until is None or link.page_until <= context.clock.now():
         return None
     return Visitor(person, link.page_until)
 

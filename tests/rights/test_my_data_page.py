@@ -101,9 +101,9 @@ def test_strangers_get_the_same_page_and_a_mail_that_says_nothing_is_held(
 
 def test_a_made_up_link_or_page_opens_nothing(client: FlaskClient, context: Context) -> None:
     assert client.get("/my-data/made-up").status_code == 404
-    assert client.post("/my-data/made-up").status_code == 410
+    assert client.post("/my-data/made-up").status_code == 404
     for path in ("", "/data.json", "/portable.csv", "/erase"):
-        assert client.get(f"/my-data/open/made-up{path}").status_code == 410
+        assert client.get(f"/my-data/open/made-up{path}").status_code == 404
     with context.db.reading() as session:
         assert rights.requests(session, closed_too=True) == []
 
@@ -180,7 +180,7 @@ def test_erasing_asks_first_and_then_nobody_is_there(
         assert rights.waiting_since(session) is not None
         requests = [(one.kind, one.outcome) for one in rights.requests(session, closed_too=True)]
     assert (RightsKind.ERASURE, rights.RightsOutcome.DONE) in requests
-    assert client.get(page).status_code == 410
+    assert client.get(page).status_code == 404
 
 
 def test_a_page_that_was_left_stays_closed(client: FlaskClient, page: str) -> None:

@@ -8,6 +8,7 @@ from werkzeug.routing import Rule
 
 from prefcentre.context import Context
 from prefcentre.links import Links
+from prefcentre.rights import visiting
 from prefcentre.tokens import LinkToken, TokenKind, issued_on
 from tests.web.conftest import CAMPAIGN, Mailed
 
@@ -32,7 +33,9 @@ def tokens(context: Context, ada: Mailed) -> dict[str, str]:
         kind.name: context.signer.sign(issued_on(LinkToken(kind, person, ada.topic, CAMPAIGN), now))
         for kind in TokenKind
     }
-    return found | {"TRACKING": ada.tracking_token}
+    with context.db.writing() as session:
+        data = visiting.make_link(session, context, ada.person).rpartition("/")[2]
+    return found | {"TRACKING": ada.tracking_token, "DATA": data}
 
 
 def with_token(client: FlaskClient) -> Iterator[tuple[Rule, str]]:
@@ -40,7 +43,7 @@ def with_token(client: FlaskClient) -> Iterator[tuple[Rule, str]]:
     paths = {
         Links("", None).page_base(kind).strip("/"): kind.name  # type: ignore[arg-type]
         for kind in TokenKind
-    }
+    } | {"my-data": "DATA"}
     for rule in client.application.url_map.iter_rules():
         if "text" in rule.arguments:
             yield rule, paths.get(rule.rule.split("/")[1], "TRACKING")

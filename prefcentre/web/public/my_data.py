@@ -81,6 +81,8 @@ def link(context: Context, text: str) -> ResponseReturnValue:
 def use(context: Context, text: str) -> ResponseReturnValue:
     """Use the link up, and go on to the page that it opens."""
     with context.db.writing() as session:
+        # A text that is no link of ours is told from one that is over.
+        rights.is_open(session, context, text)
         page = rights.open_page(session, context, text)
         found = rights.visitor(session, context, page) if page else None
         if found is not None:
