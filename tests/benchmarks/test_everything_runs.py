@@ -25,6 +25,7 @@ def test_sending_is_measured_beside_smtp_source() -> None:
     assert 16_000 < found["octets"]["prefcentre"] < 18_000
 
 
+@pytest.mark.full
 def test_people_leave_while_a_campaign_goes_out() -> None:
     found = measured("opt-outs", "--people", 400, "--rate", 100)
     assert found["opt_outs"] > 2
@@ -48,6 +49,7 @@ def test_some_misbehave_and_all_others_get_their_mail_once() -> None:
     assert found["healthy_rate_kept"]["median"] > 0
 
 
+@pytest.mark.full
 def test_an_audience_is_prepared_and_its_books_agree() -> None:
     found = measured("audience", "--people", 3000, "--suppressions", 2000)
     for slug in ("first", "second", "disturbed"):
