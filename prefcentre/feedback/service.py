@@ -9,6 +9,7 @@ from prefcentre.feedback.counting import CameBack, came_back, recipients_who
 from prefcentre.feedback.effects import Effect, soft_score, take, take_many, weigh
 from prefcentre.feedback.lines import Line
 from prefcentre.feedback.models import FeedbackEvent, InboundMessage, InboundState
+from prefcentre.feedback.proving import mail_named
 from prefcentre.feedback.rates import Rate, current, in_words, of_campaign, watch
 from prefcentre.feedback.rules import BounceReason, Event, FeedbackKind, Finding, Report
 from prefcentre.feedback.upkeep import drop_old_detail, resolve_uncertain, weigh_expired
@@ -38,6 +39,7 @@ __all__ = [
     "forget",
     "held_about",
     "in_words",
+    "mail_named",
     "of_campaign",
     "recipients_who",
     "resolve_uncertain",

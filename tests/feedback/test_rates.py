@@ -170,14 +170,14 @@ def test_domains_of_one_provider_count_together(domain: str, provider: str) -> N
 
 
 def test_evidence_that_came_before_the_uncertainty_resolves_it(
-    context: Context, cast: Cast, clock: FrozenClock
+    any_context: Context, any_cast: Cast, clock: FrozenClock
 ) -> None:
-    campaign = sent(context, state=DeliveryState.HANDING_OFF)
-    take_all(context, [event(campaign, FeedbackKind.DELIVERED, at=clock.now())])
-    assert service.resolve_uncertain(context) == 0
-    put(context, campaign, DeliveryState.UNKNOWN, 1)
-    assert service.resolve_uncertain(context) == 1
-    assert states(context, campaign) == {1: "accepted"}
+    campaign = sent(any_context, state=DeliveryState.HANDING_OFF)
+    take_all(any_context, [event(campaign, FeedbackKind.DELIVERED, at=clock.now())])
+    assert service.resolve_uncertain(any_context) == 0
+    put(any_context, campaign, DeliveryState.UNKNOWN, 1)
+    assert service.resolve_uncertain(any_context) == 1
+    assert states(any_context, campaign) == {1: "accepted"}
 
 
 def test_mails_that_expire_one_after_the_other_close_an_address(
@@ -191,14 +191,19 @@ def test_mails_that_expire_one_after_the_other_close_an_address(
 
 
 def test_old_detail_is_dropped_and_the_figures_stay(
-    context: Context, cast: Cast, clock: FrozenClock
+    any_context: Context, any_cast: Cast, clock: FrozenClock
 ) -> None:
-    campaign = sent(context)
-    take_all(context, [event(campaign, at=clock.now(), text="no such user")])
+    campaign = sent(any_context)
+    take_all(any_context, [event(campaign, at=clock.now(), text="no such user")])
     clock.advance(days=29)
-    assert service.drop_old_detail(context, timedelta(days=30))["events"] == 0
+    assert service.drop_old_detail(any_context, timedelta(days=30))["events"] == 0
     clock.advance(days=2)
-    assert service.drop_old_detail(context, timedelta(days=30))["events"] == 1
-    with context.db.reading() as session:
-        (held_now,) = service.held_about(session, cast.ada.id or 0)["events"]
+    assert service.drop_old_detail(any_context, timedelta(days=30))["events"] == 1
+    with any_context.db.reading() as session:
+        (held_now,) = service.held_about(session, any_cast.ada.id or 0)["events"]
     assert (held_now["text"], held_now["kind"]) == (None, "bounce")
+
+
+def test_nobody_is_weighed_when_nothing_expired(pg_context: Context, pg_cast: Cast) -> None:
+    sent(pg_context)
+    assert service.weigh_expired(pg_context) == 0

@@ -5,7 +5,7 @@ Part of the feedback service; ``service`` offers ``take_call`` to the page behin
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -13,8 +13,9 @@ import structlog
 from sqlmodel import Session
 
 from prefcentre.context import Context
-from prefcentre.errors import InvalidAddress, InvalidToken, NotFound
+from prefcentre.errors import InvalidAddress, NotFound
 from prefcentre.feedback import effects, queries
+from prefcentre.feedback.proving import mail_named
 from prefcentre.feedback.rules import Event
 from prefcentre.feedback.webhooks import (
     brevo,
@@ -126,12 +127,8 @@ def _event(session: Session, context: Context, name: str, heard: Heard) -> Event
 
 def _delivery(session: Session, context: Context, heard: Heard) -> tuple[int, int] | None:
     """Which mail of ours is meant: by a name that we signed, else the newest to this address within 30 days."""
-    for local in _local_parts(heard.names):
-        for read in (context.signer.read_message_id, context.signer.read_return_path):
-            try:
-                return read(local)
-            except InvalidToken:
-                continue
+    if named := mail_named(context.signer, heard.names):
+        return named
     try:
         person = subscribers.find(session, context, heard.finding.address or "")
     except InvalidAddress:
@@ -142,9 +139,3 @@ def _delivery(session: Session, context: Context, heard: Heard) -> tuple[int, in
     keys = subscribers.keys_of(session, person.id or 0)
     found = queries.newest_delivery(session, person.id or 0, keys, at - _LOOK_BACK, at + _LEAD)
     return (found.campaign_id, found.id) if found else None
-
-
-def _local_parts(names: Sequence[str]) -> Iterator[str]:
-    for name in names:
-        local = name.strip().strip("<>").partition("@")[0]
-        yield local.removeprefix("b-").removeprefix("B-")

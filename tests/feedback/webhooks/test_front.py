@@ -16,6 +16,7 @@ from prefcentre.delivery.models import DeliveryState
 from prefcentre.errors import NotFound
 from prefcentre.feedback.models import FeedbackEvent
 from prefcentre.feedback.service import PROVIDERS, Call, Unreadable, Unverified, take_call
+from prefcentre.sections_webhooks import Webhooks
 from prefcentre.testing import FrozenClock
 from prefcentre.testing.makers import Cast
 from tests.feedback.conftest import reasons, sent, states
@@ -106,6 +107,20 @@ def test_the_good_part_of_a_call_is_kept(hooked: Context, mail: Campaign, keys: 
     assert reasons(hooked) == {"complaint"}
     with pytest.raises(Unreadable):
         take_call(hooked, "sendgrid", sendgrid(keys, bad))
+
+
+def test_calls_are_taken_once_on_postgresql_too(
+    pg_context: Context, pg_cast: Cast, webhooks: Webhooks
+) -> None:
+    sent(pg_context)
+    settings = pg_context.settings.model_copy(update={"webhooks": webhooks})
+    hooked = replace(pg_context, settings=settings)
+    call = mailgun(payloads.COMPLAINT["mailgun"])
+    assert take_call(hooked, "mailgun", call) == {"taken": 1}
+    assert take_call(hooked, "mailgun", call) == {"known": 1}
+    with pytest.raises(Unverified, match="used before"):
+        take_call(hooked, "mailgun", mailgun(payloads.LEFT["mailgun"]))
+    assert reasons(hooked) == {"complaint"}
 
 
 # --- what is forged -----------------------------------------------------------------------------
