@@ -8,6 +8,7 @@ from flask.testing import FlaskClient
 from prefcentre.context import Context
 from prefcentre.delivery import service as delivery
 from prefcentre.errors import Unavailable
+from prefcentre.metrics import meters
 from prefcentre.tracking import service
 from tests.web.conftest import CAMPAIGN, LINK, Mailed
 
@@ -122,6 +123,54 @@ def test_a_reader_reaches_the_page_when_figures_can_not_be_kept(
     monkeypatch.setattr(service, "record_hits", fail)
     assert client.get(ada.click, headers=FIREFOX).headers["Location"] == LINK
     assert client.get(ada.pixel, headers=FIREFOX).status_code == 200
+
+
+def test_what_is_answered_in_front_of_flask_is_answered_as_flask_would(
+    client: FlaskClient, ada: Mailed
+) -> None:
+    # An odd spelling of the same number is Flask's.
+    quick, thorough = (client.get(f"/c/{ada.tracking_token}/{text}") for text in ("0", "00"))
+    about_the_body = {"Content-Length", "Content-Type"}
+    assert (quick.status, thorough.status) == ("302 FOUND", "302 FOUND")
+    assert {*quick.headers.items()} >= {
+        one for one in thorough.headers.items() if one[0] not in about_the_body
+    }
+    assert quick.headers["Content-Length"] == "0"
+    for method in (client.get, client.head):
+        pixel = method(ada.pixel, headers=FIREFOX)
+        assert pixel.headers["Content-Length"] == "42"
+        assert (
+            pixel.headers["Content-Security-Policy"] == thorough.headers["Content-Security-Policy"]
+        )
+    assert client.head(ada.pixel).data == b""
+    assert client.post(ada.pixel).status_code == 405
+
+
+def test_what_is_answered_in_front_of_flask_is_counted_by_its_route(
+    client: FlaskClient, context: Context, ada: Mailed, ben: Mailed, nobody: Mailed
+) -> None:
+    meters.keep_in(context.settings.data_dir)
+    try:
+        for path in (ada.pixel, ben.pixel, nobody.pixel, ada.click):
+            client.get(path, headers=FIREFOX)
+        client.head(ada.pixel)
+        found = meters.read(context.settings.data_dir)
+    finally:
+        meters.close()
+    requests = {
+        labels: values for (shape, labels), values in found.items() if shape.name == "http_requests"
+    }
+    assert requests == {
+        ("/o/<text>", "GET", "200"): [3.0],
+        ("/o/<text>", "HEAD", "200"): [1.0],
+        ("/c/<text>/<int(max=99999):number>", "GET", "302"): [1.0],
+    }
+    seconds = {
+        labels: sum(values[:-1])
+        for (shape, labels), values in found.items()
+        if shape.name == "http_request_seconds"
+    }
+    assert seconds == {("/o/<text>",): 4, ("/c/<text>/<int(max=99999):number>",): 1}
 
 
 def test_no_hit_touches_the_main_database(
