@@ -49,13 +49,15 @@ def refuse_in_addresses(app: Flask) -> None:
 
 def refuse_in_forms(app: Flask) -> None:
     """For what forms bring; after whatever says how large they may be."""
+    app.before_request(refuse_form)
 
-    @app.before_request
-    def look() -> None:
-        _refuse(request.form)
-        for file in request.files.values():
-            if _NUL in (file.filename or ""):
-                abort(400, _NO_TEXT)
+
+def refuse_form() -> None:
+    """Look at the form of this request."""
+    _refuse(request.form)
+    for file in request.files.values():
+        if _NUL in (file.filename or ""):
+            abort(400, _NO_TEXT)
 
 
 def _refuse(said: MultiDict[str, str]) -> None:

@@ -3,7 +3,7 @@
 Owns no table. Works without scripts and cookies; a GET changes nothing that a person chose.
 """
 
-from flask import Blueprint, Flask
+from flask import Blueprint, Flask, request
 
 from prefcentre.context import Context
 from prefcentre.web import assets, errors, headers, languages, nonsense, observing
@@ -24,11 +24,14 @@ from prefcentre.web.public import (
     webhooks,
 )
 
+_TAKE_ANYTHING = ("public.unsubscribe", "public.webhooks")
+
 
 def blueprint(context: Context) -> Blueprint:
     """All public pages."""
     pages = Blueprint("public", __name__, template_folder="../templates")
     pages.before_request(requests.limit_body)
+    pages.before_request(_refuse_nonsense)
     for part in (
         site,
         ops,
@@ -46,6 +49,12 @@ def blueprint(context: Context) -> Blueprint:
     ):
         part.declare(pages, context)
     return pages
+
+
+def _refuse_nonsense() -> None:
+    # A stop is heeded whatever else is sent, and a provider's call is signed as a whole.
+    if not (request.endpoint or "").startswith(_TAKE_ANYTHING):
+        nonsense.refuse_form()
 
 
 def register(app: Flask, context: Context) -> None:
