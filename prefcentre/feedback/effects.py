@@ -97,14 +97,15 @@ def _take(
         # Providers tell of each mail that arrived; few of them change anything.
         if event.kind in _WEIGHTY or queries.has_bounced(session, row.subscriber_id):
             weigh(session, context, person, row.key)
-    log.info(
-        "feedback_taken",
-        source=event.source,
-        kind=event.kind,
-        reason=event.finding.reason,
-        campaign=row.campaign_id,
-        delivery=row.id,
-    )
+    if event.kind is not FeedbackKind.DELIVERED:
+        log.info(
+            "feedback_taken",
+            source=event.source,
+            kind=event.kind,
+            reason=event.finding.reason,
+            campaign=row.campaign_id,
+            delivery=row.id,
+        )
     return Effect.TAKEN
 
 

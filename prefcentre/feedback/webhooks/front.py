@@ -44,7 +44,7 @@ PROVIDERS: dict[str, Provider] = {
 }
 _LOOK_BACK, _LEAD = timedelta(days=30), timedelta(minutes=10)
 # So many in one transaction, that an opt-out need not wait for longer than a moment.
-_AT_ONCE = 50
+_AT_ONCE = 25
 
 log = structlog.get_logger()
 
