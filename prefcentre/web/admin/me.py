@@ -8,8 +8,8 @@ from prefcentre.context import Context
 from prefcentre.errors import InvalidInput
 from prefcentre.staff import service as staff
 from prefcentre.web.admin.gates import Right, needs
-from prefcentre.web.admin.security import ZONES
 from prefcentre.web.admin.viewer import viewer
+from prefcentre.web.admin.zones import is_zone, zones_for
 
 
 def declare(pages: Blueprint, context: Context) -> None:
@@ -24,7 +24,7 @@ def declare(pages: Blueprint, context: Context) -> None:
     @needs(Right.LOOK)
     def describe_me() -> ResponseReturnValue:
         said = {name: request.form.get(name, "").strip() for name in ("name", "zone")}
-        if said["zone"] not in ZONES:
+        if not is_zone(said["zone"]):
             return _page(context, said, {"zone": "Choose a time zone of the list."}), 400
         try:
             with context.db.writing() as session:
@@ -57,7 +57,7 @@ def _page(context: Context, said: dict[str, str], wrong: dict[str, str] | None =
         sessions=sessions,
         said=said,
         wrong=wrong or {},
-        zones=ZONES,
+        zones=zones_for(said["zone"]),
         has_app=bool(current_user.tf_primary_method),
         passkeys=list(current_user.webauthn),
         codes_left=len(current_user.mf_recovery_codes or ()),

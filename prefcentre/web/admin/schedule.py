@@ -3,9 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -25,6 +24,7 @@ from prefcentre.web.admin.gates import Right
 from prefcentre.web.admin.paths import add
 from prefcentre.web.admin.plans import planned
 from prefcentre.web.admin.viewer import viewer
+from prefcentre.web.admin.zones import zones_for
 
 _S = CampaignState
 NEW = frozenset({_S.DRAFT, _S.SCHEDULED, _S.HELD})
@@ -84,7 +84,7 @@ def _schedule_page(
         **values,
         wanted=wanted,
         unknown=unknown,
-        zones=_zones(wanted.zone),
+        zones=zones_for(wanted.zone),
         can_start=values["state"] in NEW and not (campaign and campaign.audience is not None),
         now=context.clock.now(),
     )
@@ -278,19 +278,6 @@ def _local_start(campaign: Campaign | None) -> datetime | None:
     if campaign is None or campaign.start_at is None or not campaign.timezone:
         return None
     return campaign.start_at.astimezone(ZoneInfo(campaign.timezone))
-
-
-@cache
-def _all_zones() -> tuple[str, ...]:
-    return (
-        "UTC",
-        *sorted(name for name in available_timezones() if "/" in name and "Etc/" not in name),
-    )
-
-
-def _zones(chosen: str) -> list[str]:
-    known = _all_zones()
-    return list(known) if chosen in known else [chosen, *known]
 
 
 def _note(session: Session, context: Context, action: AuditAction, slug: str, **more: Any) -> None:
