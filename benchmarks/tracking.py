@@ -73,8 +73,9 @@ def measure(people: int, seconds: int, rounds: int, beside: int) -> dict[str, An
             ours.wait_until_ready(home, worker, 1)
             home.start_campaign(_READ, "plain")
             ours.wait_for(sink, worker, people)
-            home.pause(_READ)
             worker.end()
+        if home.outcomes(_READ)["pending"]:
+            home.pause(_READ)
         targets = _targets(home, people)
         with _web(home, log) as web:
             alone = _in_turns(home, web, targets, seconds, rounds)

@@ -33,6 +33,10 @@ def test_the_report_says_what_became_of_everybody(context: Context, cast: Cast, 
     assert "The mailbox or its domain does not exist" in text
     assert "Called it spamAs far as feedback loops tell." in text
     assert "outcome=unknown" in page
+    assert "Who opened and clicked, as far as it shows" in text
+    # One clicked, one opened; Apple's machine fetched one picture.
+    assert "Nothing speaks against a person.11" in text
+    assert "before somebody looks, or without.01" in text
 
 
 def test_a_running_campaign_updates_by_itself(context: Context, cast: Cast, desk: Desk) -> None:
