@@ -291,7 +291,11 @@ def _administer(url: str, statement: str) -> None:
 
 # --- pages --------------------------------------------------------------------------------
 
-CHROMIUM = "/usr/bin/chromium"
+# The one without windows opens a page in a fifteenth of the time, and both draw alike.
+CHROMIUM = next(
+    (found for name in ("chromium-headless-shell", "chromium") if (found := shutil.which(name))),
+    "/usr/bin/chromium",
+)
 # Chromium must not look for its maker's servers, and root may run it only without its sandbox.
 _CHROMIUM_FLAGS = [
     "--disable-background-networking",
