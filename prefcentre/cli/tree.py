@@ -19,6 +19,7 @@ _HOMES = {
     "suppressions": ("suppressions", "app"),
     "campaigns": ("campaigns", "app"),
     "tracking": ("tracking", "app"),
+    "feedback": ("inbound", "app"),
     "limits": ("limits", "app"),
     "exports": ("exports", "app"),
     "contact": ("contact", "app"),

@@ -5,19 +5,24 @@ from typing import Any
 from sqlmodel import Session
 
 from prefcentre.feedback import packing, queries
+from prefcentre.feedback.arriving import Arrival, take_in
 from prefcentre.feedback.counting import CameBack, came_back, recipients_who
 from prefcentre.feedback.effects import Effect, soft_score, take, take_many, weigh
 from prefcentre.feedback.lines import Line
 from prefcentre.feedback.models import FeedbackEvent, InboundMessage, InboundState
 from prefcentre.feedback.proving import mail_named
 from prefcentre.feedback.rates import Rate, current, in_words, of_campaign, watch
+from prefcentre.feedback.reading.reader import read
 from prefcentre.feedback.rules import BounceReason, Event, FeedbackKind, Finding, Report
 from prefcentre.feedback.upkeep import drop_old_detail, resolve_uncertain, weigh_expired
+from prefcentre.feedback.waiting import PAGE, Shown, how_many_wait, mails, settle, show
 from prefcentre.feedback.webhooks.calls import Call, Unreadable, Unverified
 from prefcentre.feedback.webhooks.front import PROVIDERS, take_call
 
 __all__ = [
+    "PAGE",
     "PROVIDERS",
+    "Arrival",
     "BounceReason",
     "Call",
     "CameBack",
@@ -31,6 +36,7 @@ __all__ = [
     "Line",
     "Rate",
     "Report",
+    "Shown",
     "Unreadable",
     "Unverified",
     "came_back",
@@ -38,14 +44,20 @@ __all__ = [
     "drop_old_detail",
     "forget",
     "held_about",
+    "how_many_wait",
     "in_words",
     "mail_named",
+    "mails",
     "of_campaign",
+    "read",
     "recipients_who",
     "resolve_uncertain",
+    "settle",
+    "show",
     "soft_score",
     "take",
     "take_call",
+    "take_in",
     "take_many",
     "watch",
     "weigh",
