@@ -1,11 +1,13 @@
 """Proving who one is: links, passwords, codes, waits."""
 
 import re
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from flask.testing import FlaskClient
 from flask_security import MfRecoveryForm
 from passlib.totp import TOTP
@@ -17,7 +19,17 @@ from prefcentre.servicemail import service as servicemail
 from prefcentre.staff import service as staff
 from prefcentre.staff.service import Role
 from prefcentre.testing import FrozenClock
-from tests.web.admin.conftest import BASE, PASSWORD, Desk, DeskClient, make_staff, post, sign_in
+from prefcentre.web.admin import security
+from tests.web.admin.conftest import (
+    BASE,
+    PASSWORD,
+    Desk,
+    DeskClient,
+    csrf_token,
+    make_staff,
+    post,
+    sign_in,
+)
 
 GOOD = "seven green bicycles sing"
 
@@ -151,8 +163,41 @@ def test_a_wrong_password_changes_nothing(desk: Desk) -> None:
 # --- a forgotten password -----------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def at_the_time(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], None]]:
+    """What is done beside the answer: it waits here until the test does it."""
+    found: list[Callable[[], None]] = []
+    monkeypatch.setattr(security, "later", found.append)
+    return found
+
+
+def test_asking_costs_the_same_whoever_is_asked_about(
+    context: Context, stranger: FlaskClient, at_the_time: list[Callable[[], None]]
+) -> None:
+    """T22: the answer's time tells nothing, because nobody is looked up before it."""
+    said: list[str] = []
+
+    def hear(*heard: Any) -> None:
+        said.append(re.sub(r"\W+", " ", str(heard[2])))
+
+    engines = (context.db.reader, context.db.writer)
+    known, costs = make_staff(context, "author"), []
+    csrf_token(stranger)
+    for email in (known, "nobody@staff.example.com"):
+        said.clear()
+        for engine in engines:
+            sa.event.listen(engine, "before_cursor_execute", hear)
+        post(stranger, "/admin/forgot", {"email": email})
+        for engine in engines:
+            sa.event.remove(engine, "before_cursor_execute", hear)
+        costs.append([*said])
+    assert costs[0] == costs[1]
+    assert costs[0]
+    assert len(at_the_time) == 2
+
+
 def test_everybody_gets_the_same_answer_and_only_accounts_a_mail(
-    context: Context, stranger: FlaskClient
+    context: Context, stranger: FlaskClient, at_the_time: list[Callable[[], None]]
 ) -> None:
     email = make_staff(context, "author")
     answers = [
@@ -162,6 +207,8 @@ def test_everybody_gets_the_same_answer_and_only_accounts_a_mail(
     assert re.sub(r'(value|content|nonce)="[^"]+"', "", answers[0]) == re.sub(
         r'(value|content|nonce)="[^"]+"', "", answers[1]
     )
+    for work in at_the_time:
+        work()
     with context.db.writing() as session:
         [mail] = servicemail.take(session, context)
     assert mail.email == email
