@@ -1,9 +1,8 @@
 """Opens and clicks of those who agreed: write a hit down, judge it beside the others, and count people by class."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlmodel import Session
 
@@ -180,10 +179,6 @@ class KeptHit:
     reason: str
     network: str | None
     agent: str | None
-
-    def as_json(self) -> dict[str, Any]:
-        """For an answer to somebody who asks what is held about them."""
-        return asdict(self) | {"at": self.at.isoformat()}
 
 
 def hits_on(session: Session, messages: Sequence[tuple[int, int]]) -> list[KeptHit]:
