@@ -323,8 +323,4 @@ class Worker:
 
 
 def _refuse_behind(session: Session, context: Context) -> None:
-    if journal.is_behind(session, context.settings.journal_dir):
-        raise Unavailable(
-            "The database is older than the journal of opt-outs beside it, so nothing is sent. "
-            "Run “prefcentre db catch-up”."
-        )
+    journal.require_current(session, context.settings.journal_dir)

@@ -21,6 +21,7 @@ from prefcentre.errors import InvalidInput, Refused
 from prefcentre.exports import queries, rules
 from prefcentre.exports.models import ExportRun
 from prefcentre.reasons import Reason
+from prefcentre.suppression import journal
 
 __all__ = ["CHANNELS", "ExportRun", "Exported", "audience", "is_stale", "newest", "note"]
 
@@ -57,8 +58,9 @@ def audience(
     The judge is the one of campaigns, so any deny wins; of everybody else only the number and the reason are told. A
     column says whether a consent was confirmed or only written into a form, and ``confirmed_only`` leaves the latter out. Note
     it afterwards with ``note``. Raises NotFound for an unknown topic, InvalidInput for a channel without lists, and
-    Refused for one that the topic does not offer.
+    Refused for one that the topic does not offer. Raises Unavailable while a restored database has not caught up.
     """
+    journal.require_current(session, context.settings.journal_dir)
     topic = _topic(session, topic_key, channel)
     now = context.clock.now()
     until = now + rules.VALID_FOR

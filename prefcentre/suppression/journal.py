@@ -109,6 +109,15 @@ def is_behind(session: Session, folder: Path) -> bool:
     return last_number(folder) > queries.journal_mark(session)
 
 
+def require_current(session: Session, folder: Path) -> None:
+    """Refuse to write to anybody from a database that does not know who has left since. Raises Unavailable (R137)."""
+    if is_behind(session, folder):
+        raise Unavailable(
+            "The database is older than the journal of opt-outs beside it, so nothing is sent and no list is written. "
+            "Run “prefcentre db catch-up”."
+        )
+
+
 def _unreadable(path: Path, error: OSError) -> Unavailable:
     return Unavailable(
         f"The journal of opt-outs, {path}, can't be read ({error.strerror}), so nobody knows whether the database is up to "

@@ -248,6 +248,17 @@ def test_a_worker_catches_up_before_it_sends_anything(
             assert held.state is CampaignState.HELD
 
 
+def test_no_list_is_written_from_a_database_that_is_behind(
+    context: Context, cast: Cast, tmp_path: Path, clock: FrozenClock, cli: Cli
+) -> None:
+    back_up(context, tmp_path / "yesterday")
+    unsubscribe(context, cast)
+    with restored(context, tmp_path / "yesterday", clock):
+        refused = cli("exports", "audience", "product-news", "--channel", "post", "--json")
+        assert refused.code == 1
+        assert "db catch-up" in refused.stderr
+
+
 async def test_a_sender_refuses_to_begin_with_a_database_that_is_behind(
     context: Context, cast: Cast, tmp_path: Path, clock: FrozenClock
 ) -> None:
