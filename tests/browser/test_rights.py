@@ -24,7 +24,7 @@ def look(page: Page, name: str) -> None:
     """Keep a picture of a page in light and dark, and see that nothing is wrong with it."""
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        page.emulate_media(color_scheme=scheme)
         page.screenshot(path=SCREENSHOTS / f"{name}-{scheme}.png", full_page=True)
     assert not complaints(page)
     assert not is_too_wide(page), name
