@@ -11,7 +11,7 @@ _PLACES = {
     "campaigns": ("campaigns", "media", "templates", "snippets"),
     "people": ("people", "contact"),
     "topics": ("topics",),
-    "suppressions": ("suppressions",),
+    "suppressions": ("suppressions", "feedback"),
     "reports": ("reports",),
     "settings": ("settings", "staff", "audit"),
     "me": ("me",),
