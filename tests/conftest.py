@@ -304,6 +304,8 @@ _CHROMIUM_FLAGS = [
     "--disable-quic",
     "--disable-sync",
     "--no-first-run",
+    # A frame that may do nothing is a site of its own, which the browser with windows knows by itself.
+    "--site-per-process",
 ]
 
 
