@@ -98,7 +98,7 @@ def check_sender(
 def check_domain(domain: str, *, verified: bool, loopback: bool) -> Iterator[Finding]:
     """R45: a domain that has not been verified may send to a local mail server only."""
     if not verified:
-        message = f"{domain} has not been verified (R45); run “prefcentre doctor”."
+        message = f"{domain} has not been verified (R45); Settings → Health does it, and so does “prefcentre doctor”."
         yield warning("sender_domain", message) if loopback else error("sender_domain", message)
 
 

@@ -19,9 +19,9 @@ def places() -> tuple[str, ...]:
 
 
 def zones_for(chosen: str) -> Sequence[str]:
-    """What a list offers to somebody whose zone is ``chosen``; an unusual one that stands stays theirs."""
+    """What a list offers where ``chosen`` stands; an unusual one stays, and what was typed wrongly, too."""
     known = places()
-    return known if chosen in known or not is_zone(chosen) else (chosen, *known)
+    return known if chosen in known or not chosen else (chosen, *known)
 
 
 @cache

@@ -14,6 +14,8 @@ def test_an_unusual_zone_that_stands_stays_in_its_list() -> None:
     assert zones_for("Europe/Sofia") == places()
 
 
-def test_what_is_no_zone_is_not_offered_back() -> None:
+def test_what_is_no_zone_is_known_as_such_and_stays_where_it_was_typed() -> None:
+    assert is_zone("Europe/Sofia")
     assert not is_zone("Moon/Tranquillity")
-    assert zones_for("Moon/Tranquillity") == places()
+    assert zones_for("Moon/Tranquillity")[0] == "Moon/Tranquillity"
+    assert zones_for("") == places()

@@ -44,7 +44,7 @@
       grid: { left: 8, right: lines ? (narrow.matches ? 16 : 170) : 16, top: narrow.matches || !lines ? 64 : 16, bottom: 8, containLabel: true },
       legend: lines && !narrow.matches ? undefined : { top: 0, left: 0, textStyle: { color: ink, fontFamily: style.fontFamily }, itemGap: 16, itemWidth: 12, itemHeight: 12 },
       tooltip: { trigger: "axis", renderMode: "richText", valueFormatter: count },
-      xAxis: { type: "category", data: data.steps, axisLabel: { color: ink, hideOverlap: true, alignMinLabel: "left", alignMaxLabel: "right" }, axisLine: { lineStyle: { color: rule } } },
+      xAxis: { type: "category", data: data.steps, axisLabel: { color: ink, hideOverlap: true, alignMaxLabel: "right" }, axisLine: { lineStyle: { color: rule } } },
       yAxis: { type: "value", min: 0, minInterval: 1, axisLabel: { color: ink, formatter: count }, splitLine: { lineStyle: { color: rule } } },
       series: data.lines.map((line) => ({
         name: line.name,
