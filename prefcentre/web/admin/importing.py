@@ -36,7 +36,6 @@ _DOING = {
 
 def declare(pages: Blueprint, context: Context) -> None:
     """Add the addresses of this module."""
-    pages.url_value_preprocessor(_let_files_in)
     base, one = "/people/import", "/people/import/<int:run_id>"
     add(pages, context, "GET", base, import_list, Right.SEND)
     add(pages, context, "POST", base, import_upload, Right.SEND)
@@ -48,12 +47,6 @@ def declare(pages: Blueprint, context: Context) -> None:
     add(pages, context, "POST", f"{one}/drop", import_drop, Right.SEND)
     add(pages, context, "GET", f"{one}/changes.csv", import_changes, Right.EXPORT, fresh=True)
     add(pages, context, "GET", f"{one}/rejects.csv", import_rejects, Right.EXPORT, fresh=True)
-
-
-def _let_files_in(_endpoint: str | None, _values: dict[str, Any] | None) -> None:
-    # Before anything looks into the form, because reading it is what the limit stops.
-    if request.method == "POST" and request.endpoint == f"admin.{import_upload.__name__}":
-        request.max_content_length = desk.UPLOAD_LIMIT + _MULTIPART_MARGIN
 
 
 # --- the file -------------------------------------------------------------------------------------------------------
@@ -86,6 +79,9 @@ def import_upload(context: Context) -> ResponseReturnValue:
     with context.db.writing() as session:
         run_id = desk.begin(session, context, path, viewer().actor)
     return redirect(url_for("admin.import_page", run_id=run_id), 303)
+
+
+import_upload.largest = desk.UPLOAD_LIMIT + _MULTIPART_MARGIN  # type: ignore[attr-defined]
 
 
 # --- one import -----------------------------------------------------------------------------------------------------

@@ -84,10 +84,10 @@ def register(app: Flask, context: Context) -> None:
 
     @app.before_request
     def make_room() -> None:
-        # Before the form is read for its token; only people who are signed in may send more than a form.
+        # Before the form is read for its token; only those who may use the page may send more than a form.
         view = app.view_functions.get(request.endpoint or "")
         largest = getattr(view, "largest", None)
-        if largest and g.viewer is not None:
+        if largest and g.viewer is not None and g.viewer.may(getattr(view, "right", None)):
             request.max_content_length = largest
 
     # After the session is open, so that the page about a missing token knows who looks at it.

@@ -4,7 +4,6 @@ import tempfile
 from datetime import UTC, datetime, time
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -35,7 +34,6 @@ _DONE = {
 
 def declare(pages: Blueprint, context: Context) -> None:
     """Add the addresses of this module."""
-    pages.url_value_preprocessor(_let_lists_in)
     base = "/suppressions"
     add(pages, context, "GET", base, suppression_list, Right.LOOK)
     add(pages, context, "GET", f"{base}/counts", suppression_counts, Right.LOOK)
@@ -52,11 +50,6 @@ def declare(pages: Blueprint, context: Context) -> None:
     )
     add(pages, context, "POST", f"{base}/lift", suppression_lift, Right.PRIVACY)
     add(pages, context, "POST", f"{base}/export", suppression_export, Right.EXPORT, fresh=True)
-
-
-def _let_lists_in(_endpoint: str | None, _values: dict[str, Any] | None) -> None:
-    if request.method == "POST" and request.endpoint == f"admin.{suppression_import.__name__}":
-        request.max_content_length = LARGEST_LIST
 
 
 def suppression_list(context: Context) -> ResponseReturnValue:
@@ -171,6 +164,9 @@ def suppression_import(context: Context) -> ResponseReturnValue:
     with context.db.writing() as session:
         desk.note_import(session, context, viewer().actor, name, result.added)
     return _page(context, result=result)
+
+
+suppression_import.largest = LARGEST_LIST  # type: ignore[attr-defined]
 
 
 def suppression_rejects(context: Context, name: str) -> ResponseReturnValue:

@@ -15,7 +15,7 @@ from prefcentre.context import Context
 from prefcentre.doctor import service as doctor
 from prefcentre.testing.makers import Cast
 from prefcentre.web import admin
-from prefcentre.web.admin import noting
+from prefcentre.web.admin import gates, noting
 from tests.web.admin.conftest import Desk, csrf_token, post
 from tests.web.admin.test_matrix import Way, views, ways
 
@@ -153,3 +153,65 @@ def test_these_ask_for_the_password_once_more(context: Context) -> None:
     }
     exports = {rule.endpoint for rule, view in views(context) if rule.rule.endswith(".csv")}
     assert exports <= fresh
+
+
+# --- large bodies ---------------------------------------------------------------------------------
+
+
+def takes_files(context: Context) -> list[Way]:
+    large = {rule.endpoint for rule, view in views(context) if getattr(view, "largest", None)}
+    return [way for way in ways(context) if way.endpoint in large and way.method == "POST"]
+
+
+def test_only_those_who_may_use_a_page_send_it_more_than_a_form(
+    context: Context, desk: Desk
+) -> None:
+    """A stranger's hundred megabytes would be read and kept on disk only to find no token in them."""
+    viewer = desk("viewer")
+    stranger = viewer.application.test_client()
+    found = takes_files(context)
+    assert {way.endpoint for way in found} >= {
+        "admin.import_upload",
+        "admin.media_upload",
+        "admin.suppression_import",
+    }
+    body = b"--x\r\n\r\n" + b"." * admin.LARGEST_BODY + b"\r\n--x--\r\n"
+    found_by = {}
+    for way in found:
+        for who, client in (("stranger", stranger), ("viewer", viewer)):
+            answer = client.post(
+                way.path,
+                content_type="multipart/form-data; boundary=x",
+                data=body,
+            )
+            found_by[who, way.endpoint] = answer.status_code
+    assert set(found_by.values()) == {413}, found_by
+
+
+# --- elsewhere ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "onward",
+    [
+        "//evil.example/admin",
+        "https://evil.example/admin",
+        "https:/evil.example/admin",
+        "/\\evil.example/admin",
+        "\\\\evil.example/admin",
+        "/admin\\@evil.example",
+        "///evil.example/admin",
+        "javascript:alert(1)//admin",
+        "/administrator",
+        "/adminevil",
+        "\t//evil.example/admin",
+        "/\t/evil.example/admin",
+        "http:evil.example/admin",
+        "@evil.example/admin",
+        "admin.evil.example",
+        "/%2f%2fevil.example/admin",
+    ],
+)
+def test_nobody_is_led_elsewhere_after_proving_who_they_are(onward: str) -> None:
+    """Open redirects (ASVS 3.7.2)."""
+    assert gates.safe_next(onward) == "/admin"
