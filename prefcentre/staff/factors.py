@@ -5,17 +5,23 @@ A file of its own because accounts fill the other one.
 
 from collections.abc import Callable
 
+from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import Session
 
 from prefcentre.audit import service as audit
 from prefcentre.audit.service import AuditAction
 from prefcentre.context import Context
 from prefcentre.staff import queries
+from prefcentre.staff.models import StaffUser
 
 
-def spend_counter(session: Session, user_id: int, counter: int) -> bool:
+def spend_counter(session: Session, user: StaffUser, counter: int) -> bool:
     """Spend the code of one half minute; False when it, or a later one, was spent before (RFC 6238 §5.2)."""
-    return queries.use_counter(session, user_id, counter)
+    if not queries.use_counter(session, user.id or 0, counter):
+        return False
+    # As it stands there now; written once more by another session it could take a later one back.
+    set_committed_value(user, "tf_last_counter", counter)
+    return True
 
 
 def spend_recovery_code(

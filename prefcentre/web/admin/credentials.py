@@ -22,7 +22,6 @@ from flask_security import (
     verify_password,
 )
 from passlib.exc import UsedTokenError
-from sqlalchemy.orm.attributes import set_committed_value
 from webauthn.helpers.structs import (
     AuthenticatorSelectionCriteria,
     ResidentKeyRequirement,
@@ -222,10 +221,9 @@ def _codes(context: Context) -> type[Totp]:
         def set_last_counter(self, user: Any, tmatch: Any) -> None:
             # In a transaction of its own, because two requests may bring the same code at once.
             with context.db.writing() as session:
-                is_first = staff.spend_counter(session, user.id or 0, tmatch.counter)
+                is_first = staff.spend_counter(session, user, tmatch.counter)
             if not is_first:
                 raise UsedTokenError
-            set_committed_value(user, "tf_last_counter", tmatch.counter)
 
     return Codes
 
