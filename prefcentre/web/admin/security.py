@@ -3,7 +3,6 @@
 import unicodedata
 from collections.abc import Callable
 from threading import Thread
-from zoneinfo import available_timezones
 
 import structlog
 from flask import Blueprint, current_app, flash, redirect, render_template, request
@@ -16,10 +15,9 @@ from prefcentre.staff import service as staff
 from prefcentre.staff.service import StaffUser, Try, Welcome
 from prefcentre.web.admin.credentials import counted, too_many
 from prefcentre.web.admin.gates import open_to_all
+from prefcentre.web.admin.zones import is_zone, zones_for
 
 _log = structlog.get_logger(__name__)
-
-ZONES = sorted(available_timezones())
 
 
 def declare(pages: Blueprint, context: Context) -> None:
@@ -87,7 +85,7 @@ def _form(user: StaffUser, said: dict[str, str], wrong: dict[str, str] | None = 
         asks_address=staff.is_first(user),
         said=said,
         wrong=wrong or {},
-        zones=ZONES,
+        zones=zones_for(said["zone"]),
     )
 
 
@@ -99,7 +97,7 @@ def _mistakes(
         wrong["name"] = "Say your name, so that colleagues know who did what."
     if staff.is_first(user) and not said["email"]:
         wrong["email"] = "Say the address that you will sign in with."
-    if said["zone"] not in ZONES:
+    if not is_zone(said["zone"]):
         wrong["zone"] = "Choose a time zone of the list."
     bad = staff.wrong_with(context, password, said["email"] or user.email, said["name"])
     if bad:
