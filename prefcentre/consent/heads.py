@@ -46,7 +46,8 @@ def put_aside(folder: Path, after: int, name: str) -> int:
     lost = [number for number in read(folder) if number > after]
     if not lost:
         return 0
-    kept, gone = [], []
+    kept: list[str] = []
+    gone: list[str] = []
     with path.open(encoding="ascii", errors="replace") as lines:
         for line in lines:
             seq, _, _ = line.partition(" ")

@@ -11,6 +11,7 @@ import structlog
 from sqlmodel import Session
 
 from prefcentre.context import Context
+from prefcentre.delivery import service as delivery
 from prefcentre.feedback import service as feedback
 from prefcentre.rights import erasing, files, queries, retention_queries
 from prefcentre.rights.models import RetentionRun
@@ -181,6 +182,8 @@ def _clear_people(
 
 def _note_clicks(context: Context) -> None:
     """Keep of followed links on which day somebody last followed one, before the hits are forgotten."""
+    # Only a hit that was held against those beside it is known to be a person's (R169).
+    delivery.settle_hits(context)
     while True:
         with context.db.reading() as session:
             after = retention_queries.last_click_read(session)

@@ -20,6 +20,7 @@ from prefcentre.rights.places_queries import DETAILS
 from prefcentre.subscribers.models import Subscriber
 from prefcentre.tracking.models import HitClass, TrackingEvent, TrackingKind
 
+_ALL = 2**62
 AT_ONCE = 500
 
 Older = Callable[[sa.Table, datetime], sa.ColumnElement[bool]]
@@ -186,7 +187,10 @@ def _with_details(event: sa.Table, before: datetime) -> list[sa.ColumnElement[bo
 
 
 def human_clicks(tracking: Session, after: int, limit: int) -> list[sa.Row[Any]]:
-    """Links that people followed, after a number: which recipient of which campaign, and when."""
+    """Links that people followed, after a number and up to the first hit that is not judged yet: whose, and when."""
+    waiting = sa.select(sa.func.min(col(TrackingEvent.id))).where(
+        col(TrackingEvent.rules).is_(None)
+    )
     statement = (
         sa.select(
             col(TrackingEvent.id),
@@ -198,6 +202,7 @@ def human_clicks(tracking: Session, after: int, limit: int) -> list[sa.Row[Any]]
             col(TrackingEvent.id) > after,
             col(TrackingEvent.kind) == TrackingKind.CLICK,
             col(TrackingEvent.hit_class) == HitClass.HUMAN,
+            col(TrackingEvent.id) < sa.func.coalesce(waiting.scalar_subquery(), _ALL),
         )
         .order_by(col(TrackingEvent.id))
         .limit(limit)

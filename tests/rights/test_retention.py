@@ -23,6 +23,7 @@ from prefcentre.subscribers.models import Subscriber
 from prefcentre.testing import FrozenClock
 from prefcentre.testing.makers import Cast, make_consent, make_person, make_topic
 from prefcentre.tracking.models import HitClass, TrackingEvent, TrackingKind
+from prefcentre.tracking.rules import VERSION
 from tests.conftest import Cli
 
 YEARS_3 = timedelta(days=1095)
@@ -59,7 +60,15 @@ def imported(session: Session, context: Context, name: str) -> Subscriber:
     return person
 
 
-def hit(context: Context, delivery: int, kind: TrackingKind, who: HitClass) -> None:
+def hit(
+    context: Context,
+    delivery: int,
+    kind: TrackingKind,
+    who: HitClass,
+    *,
+    link: int | None = None,
+    rules: int | None = VERSION,
+) -> None:
     with context.db.tracking() as tracking:
         tracking.add(
             TrackingEvent(
@@ -70,6 +79,8 @@ def hit(context: Context, delivery: int, kind: TrackingKind, who: HitClass) -> N
                 sign="plain",
                 hit_class=who,
                 reason="plain",
+                link=link,
+                rules=rules,
                 ip="203.0.113.0",
                 user_agent="Mail/1",
             )
@@ -103,6 +114,9 @@ def test_prospects_go_after_three_years_and_an_open_keeps_nobody(
     hit(context, 2, TrackingKind.OPEN, HitClass.HUMAN)
     hit(context, 3, TrackingKind.CLICK, HitClass.HUMAN)
     hit(context, 4, TrackingKind.CLICK, HitClass.SCANNER)
+    # Each looks like a person until it is held against the other (R169).
+    for link in (1, 2):
+        hit(context, 1, TrackingKind.CLICK, HitClass.HUMAN, link=link, rules=None)
     with context.db.writing() as session:
         chooser = subscribers.find(session, context, "chooses@example.org")
         assert chooser is not None
