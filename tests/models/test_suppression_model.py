@@ -56,6 +56,7 @@ MAY_LIFT = {
         *(Reason.ERASED, Reason.OBJECTION, Reason.HARD_BOUNCE, Reason.STOP_ALL),
         *(Reason.TOPIC, Reason.SOFT_BOUNCE, Reason.ROLE),
     },
+    Lifter.EVIDENCE: {Reason.SOFT_BOUNCE},
     Lifter.UNDO: {Reason.STOP_ALL, Reason.TOPIC},
     Lifter.STAFF: {
         *(Reason.HARD_BOUNCE, Reason.DOMAIN, Reason.MANUAL, Reason.SOFT_BOUNCE, Reason.ROLE),
