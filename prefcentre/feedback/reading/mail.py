@@ -12,9 +12,9 @@ from html import unescape
 # Reports are small; what makes a mail large is the copy of what was sent, and its beginning is enough.
 _MOST_OCTETS = 2 << 20
 _MOST_PARTS, _DEEPEST = 200, 20
-_LONGEST_TEXT = 200_000
+_LONGEST_TEXT, _LONGEST_HTML = 200_000, 50_000
 _TAGS = re.compile(
-    r"<(?:script|style)\b.{0,20000}?</(?:script|style)>|<[^<>]{0,2000}>", re.DOTALL | re.IGNORECASE
+    r"<(?:script|style)\b.{0,4000}?</(?:script|style)>|<[^<>]{0,2000}>", re.DOTALL | re.IGNORECASE
 )
 _BREAKS = re.compile(r"<(?:br|/p|/div|/tr|/li|/h\d)\b[^<>]{0,200}>", re.IGNORECASE)
 # A returned message that stands in the text instead of in a part of its own begins like this.
@@ -207,4 +207,5 @@ def _cut(words: str) -> tuple[str, str]:
 
 
 def _without_tags(html: str) -> str:
-    return unescape(_TAGS.sub(" ", _BREAKS.sub("\n", html)))
+    # What a report has to say stands at its beginning.
+    return unescape(_TAGS.sub(" ", _BREAKS.sub("\n", html[:_LONGEST_HTML])))

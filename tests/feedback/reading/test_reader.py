@@ -85,6 +85,7 @@ def test_broken_mails_are_survived(sample: Sample, place: int, junk: bytes, gone
         b"From: MAILER-DAEMON\nSubject: failure notice\n\n" + b"<" * 500_000,
         b"From: MAILER-DAEMON\nSubject: failure notice\n\n" + b"user " * 100_000,
         b"Content-Type: text/plain; charset=\x00\n\nx",
+        b"Content-Type: text/html\n\n" + b"<script" * 200_000,
         b"Content-Type: message/rfc822\n\n" * 2_000,
         status_report(failed("5" * 100_000)).encode(),
         status_report(
@@ -99,6 +100,7 @@ def test_broken_mails_are_survived(sample: Sample, place: int, junk: bytes, gone
         "brackets",
         "words-of-one-kind",
         "charset",
+        "tags",
         "messages",
         "digits",
         "many-people",
