@@ -1687,7 +1687,14 @@ def downgrade() -> None:
         "feedback_rate",
     ):
         op.drop_table(name)
-    for name in ("own_act", "retention_run", "erasure", "data_link", "rights_request", "journal_mark"):
+    for name in (
+        "own_act",
+        "retention_run",
+        "erasure",
+        "data_link",
+        "rights_request",
+        "journal_mark",
+    ):
         op.drop_table(name)
     op.drop_table("staff_attempt")
     op.drop_table("staff_session")
