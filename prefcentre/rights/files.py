@@ -95,13 +95,22 @@ def _records(path: Path) -> Iterator[tuple[list[str], str]]:
                 taken.append(line)
                 yield line
 
-    csv.field_size_limit(_LONGEST_CELL)
-    for row in csv.reader(lines()):
+    rows = csv.reader(lines())
+    while (row := _next_of(rows)) is not None:
         whole = "".join(taken)
         taken.clear()
         # Whatever separates cells here; and letters as they are in UTF-8, which most files are.
         cells = [cell for part in row for cell in part.replace(";", "\t").split("\t")]
         yield [*cells, *(_as_utf8(cell) for cell in cells)], whole
+
+
+def _next_of(rows: Iterator[list[str]]) -> list[str] | None:
+    # The limit is one of the whole process, in which others read files that they do not trust.
+    before = csv.field_size_limit(_LONGEST_CELL)
+    try:
+        return next(rows, None)
+    finally:
+        csv.field_size_limit(before)
 
 
 def _as_utf8(cell: str) -> str:

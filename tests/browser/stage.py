@@ -93,7 +93,9 @@ class Stage:
 
     def _weigh(self, response: Response) -> None:
         if response.ok:
-            self.bytes_of[response.url] = len(response.body())
+            # Asked for its body, a browser that has gone on to another page has nothing to give any more.
+            said = response.headers.get("content-length")
+            self.bytes_of[response.url] = int(said) if said else len(response.body())
 
 
 Act = Callable[[Stage], object]

@@ -130,14 +130,14 @@ def reason_sent(stage: Stage) -> None:
 
 def my_data_mistaken(stage: Stage) -> None:
     stage.page.goto(f"{stage.site}/my-data")
-    stage.press("Mail me a link")
+    stage.press("Mail me my choices")
     expect(stage.page.get_by_role("alert")).to_be_focused()
 
 
 def my_data_asked(stage: Stage) -> None:
     stage.page.goto(f"{stage.site}/my-data")
     stage.page.get_by_label("Your e-mail address").fill("ada@example.org")
-    stage.press("Mail me a link")
+    stage.press("Mail me my choices")
     expect(stage.page.get_by_role("heading", level=1)).to_have_text("Look into your mailbox")
 
 

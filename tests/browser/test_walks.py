@@ -69,7 +69,7 @@ def test_a_link_is_asked_for(walker: Stage) -> None:
     page.goto(f"{walker.site}/my-data")
     walker.tab_to("email")
     page.keyboard.type("ada@example.org")
-    walker.press_key("Mail me a link")
+    walker.press_key("Mail me my choices")
     expect(page.get_by_role("status")).to_be_focused()
 
 

@@ -159,8 +159,11 @@ def test_a_killed_reader_is_told_in_words_and_nothing_is_lost(
 ) -> None:
     path = write_people(tmp_path / "people.csv", 20_000)
 
+    # The tests have processes of their own, which others of them need.
+    before = children(os.getpid())
+
     def kill_the_reader(_done: int, _size: int) -> None:
-        for pid in children(os.getpid()):
+        for pid in children(os.getpid()) - before:
             os.kill(pid, signal.SIGKILL)
 
     with pytest.raises(Unavailable, match=r"ended too early \(signal 9\)"):
@@ -202,9 +205,10 @@ def test_the_reader_ends_when_the_import_is_killed(
 
 def test_the_keys_are_not_on_the_command_line_of_the_reader(tmp_path: Path) -> None:
     path = write_people(tmp_path / "people.csv", 20_000)
+    before = children(os.getpid())
     with reading.chunks(task(path)) as parts:
         next(parts)
-        (reader_pid,) = children(os.getpid())
+        (reader_pid,) = children(os.getpid()) - before
         told = (
             Path(f"/proc/{reader_pid}/cmdline").read_bytes()
             + Path(f"/proc/{reader_pid}/environ").read_bytes()

@@ -9,6 +9,7 @@ from prefcentre.feedback import service as feedback
 from prefcentre.web.admin.gates import Right
 from prefcentre.web.admin.paths import add
 from prefcentre.web.admin.viewer import viewer
+from prefcentre.web.nonsense import whole
 
 # The largest number that a row can have.
 _LAST = (1 << 63) - 1
@@ -33,7 +34,7 @@ def declare(pages: Blueprint, context: Context) -> None:
 def feedback_list(context: Context) -> ResponseReturnValue:
     """What waits for a person, the newest first; with ``?all=1`` all that came, ``?before=N`` older ones."""
     everything = "all" in request.args
-    before = min(request.args.get("before", _LAST, type=int), _LAST)
+    before = min(request.args.get("before", _LAST, type=whole), _LAST)
     with context.db.reading() as session:
         found = feedback.mails(session, everything=everything, before=before)
         waiting = feedback.how_many_wait(session)
