@@ -17,7 +17,7 @@ from prefcentre.errors import InvalidAddress
 from prefcentre.feedback import effects, inbound_queries, packing, queries
 from prefcentre.feedback.models import InboundState
 from prefcentre.feedback.proving import mail_named
-from prefcentre.feedback.reading import reader
+from prefcentre.feedback.reading import mail, reader
 from prefcentre.feedback.rules import Event, FeedbackKind, Finding, Report
 from prefcentre.subscribers import service as subscribers
 from prefcentre.suppression import service as suppression
@@ -51,7 +51,8 @@ def take_in(context: Context, raw: bytes, source: str) -> Arrival:
     be moved or thrown away there. Opens its own session; raises what the database raises when it is away.
     """
     report = reader.read(raw)
-    digest = hashlib.sha256(_even(raw)).digest()
+    # The same mail out of a pipe and out of a mailbox has other line ends.
+    digest = hashlib.sha256(mail.even(raw).strip(b"\n")).digest()
     with context.db.writing() as session:
         reading = _proved(session, context, report)
         state, note = _judged(reading)
@@ -66,15 +67,10 @@ def take_in(context: Context, raw: bytes, source: str) -> Arrival:
     return Arrival(state.value)
 
 
-def _even(raw: bytes) -> bytes:
-    # The same mail out of a pipe and out of a mailbox has other line ends.
-    return raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n").strip(b"\n")
-
-
 def _proved(session: Session, context: Context, report: Report) -> _Reading:
     names = (report.return_path, report.envelope_id, report.message_id)
-    mail = mail_named(context.signer, [name for name in names if name])
-    row = queries.delivery(session, *mail) if mail else None
+    named = mail_named(context.signer, [name for name in names if name])
+    row = queries.delivery(session, *named) if named else None
     return _Reading(report, row, _finding_about(context, report.findings, row))
 
 

@@ -66,7 +66,7 @@ class Mail:
 
 def taken_apart(raw: bytes) -> Mail:
     """A mail as ``Mail``; never raises. LF, CR and CRLF copies of a mail come out the same."""
-    octets = _even(raw[:_MOST_OCTETS])
+    octets = even(raw[:_MOST_OCTETS])
     try:
         message = message_from_bytes(octets)
         leaves = [_leaf(part) for part in _parts(message)]
@@ -127,7 +127,8 @@ def fields(block: str) -> list[dict[str, str]]:
     return [group for group in groups if group]
 
 
-def _even(octets: bytes) -> bytes:
+def even(octets: bytes) -> bytes:
+    """A mail with LF as its line ends, whatever they were, and nothing in front: the same for every copy of it."""
     return (
         octets.replace(b"\r\r\n", b"\n").replace(b"\r\n", b"\n").replace(b"\r", b"\n").lstrip(b"\n")
     )
@@ -164,7 +165,7 @@ def _leaf(part: Message) -> Leaf:
 
 
 def _text(octets: bytes, charset: str) -> str:
-    octets = _even(octets[: 2 * _LONGEST_TEXT])
+    octets = even(octets[: 2 * _LONGEST_TEXT])
     for name in (charset, "utf-8"):
         try:
             return octets.decode(name)

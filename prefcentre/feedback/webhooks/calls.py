@@ -13,7 +13,7 @@ from typing import Any
 
 from prefcentre.delivery.service import ReplyKind, Stage, kind_of
 from prefcentre.feedback.rules import BounceReason, FeedbackKind, Finding
-from prefcentre.sections_webhooks import Webhooks
+from prefcentre.sections_webhooks import PasswordWebhook, Webhooks
 
 WINDOW = timedelta(minutes=10)
 """How far a signed time may lie from ours (T18)."""
@@ -73,6 +73,13 @@ def require_basic(call: Call, user: str, password: str) -> None:
     """Raise Unverified unless the call brings this name and password."""
     wanted = base64.b64encode(f"{user}:{password}".encode()).decode()
     _require(call.headers.get("authorization", ""), ("Basic", wanted))
+
+
+def require_account(call: Call, wanted: PasswordWebhook | None) -> None:
+    """Raise Unverified unless this is on and the call brings the name and the password in the settings."""
+    if wanted is None:
+        raise Unverified("it is off")
+    require_basic(call, wanted.user, wanted.password.get_secret_value())
 
 
 def require_bearer(call: Call, token: str) -> None:

@@ -9,13 +9,12 @@ from prefcentre.feedback.webhooks.calls import (
     Call,
     Heard,
     Provider,
-    Unverified,
     Word,
     bounced,
     digest_id,
     json_list,
     moment,
-    require_basic,
+    require_account,
     text_of,
 )
 from prefcentre.sections_webhooks import Webhooks
@@ -54,10 +53,7 @@ _ERRORS = {
 
 def verify(call: Call, settings: Webhooks, _: datetime) -> bytes | None:
     """The name and the password in the settings."""
-    wanted = settings.mailjet
-    if wanted is None:
-        raise Unverified("it is off")
-    require_basic(call, wanted.user, wanted.password.get_secret_value())
+    require_account(call, settings.mailjet)
     return None
 
 

@@ -9,14 +9,13 @@ from prefcentre.feedback.webhooks.calls import (
     Call,
     Heard,
     Provider,
-    Unverified,
     Word,
     bounced,
     digest_id,
     json_list,
     mapping_of,
     moment,
-    require_basic,
+    require_account,
     text_of,
 )
 from prefcentre.sections_webhooks import Webhooks
@@ -48,10 +47,7 @@ _TYPES: dict[str, tuple[FeedbackKind, Word]] = {
 
 def verify(call: Call, settings: Webhooks, _: datetime) -> bytes | None:
     """The name and the password in the settings."""
-    wanted = settings.postmark
-    if wanted is None:
-        raise Unverified("it is off")
-    require_basic(call, wanted.user, wanted.password.get_secret_value())
+    require_account(call, settings.postmark)
     return None
 
 
