@@ -84,7 +84,8 @@ class Process:
     def stop(self, seconds: float = _PATIENCE) -> None:
         """Ask it to end, and wait until it has done so in an orderly way."""
         self.send_signal(signal.SIGTERM)
-        assert self.wait(seconds) == 0, self.said()
+        code = self.wait(seconds)
+        assert code == 0, f"exit code {code}:\n{self.said()}"
 
     def kill(self) -> None:
         """End it as a power cut would."""
