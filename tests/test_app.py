@@ -220,6 +220,12 @@ def test_the_garbage_collector_leaves_a_senders_program_alone(context: Context) 
     assert frozen > 10_000
 
 
+def test_a_sender_takes_second_place_behind_pages() -> None:
+    code = "import os; from prefcentre import app; before = os.nice(0); app.let_pages_go_first(); print(os.nice(0) - before)"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(said.stdout) == 10
+
+
 def test_a_senders_threads_share_one_heap() -> None:
     code = """
 import ctypes, sys, tempfile, threading

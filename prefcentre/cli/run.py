@@ -71,6 +71,7 @@ def _send(parent: int | None = None) -> None:
     from prefcentre import app
 
     app.keep_one_heap()
+    app.let_pages_go_first()
     if parent is not None:
         app.die_with(parent)
     with _ready() as context:

@@ -97,8 +97,9 @@ def granted_by_channel(session: Session) -> dict[int, dict[Channel, int]]:
 
 
 def topics_with_ids(session: Session, topic_ids: Collection[int]) -> dict[int, Topic]:
-    found = session.exec(select(Topic).where(col(Topic.id).in_(topic_ids)))
-    return {topic.id or 0: topic for topic in found}
+    # Each is looked for among the session's own first: an opt-out has them, and others wait while it asks.
+    found = (session.get(Topic, topic_id) for topic_id in topic_ids)
+    return {topic.id or 0: topic for topic in found if topic is not None}
 
 
 def newest_versions(session: Session) -> dict[int, dict[str, int]]:

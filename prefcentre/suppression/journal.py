@@ -156,11 +156,10 @@ def _count(session: Session) -> None:
     if waiting is None or (waiting[1] and "n" in waiting[1][0]):
         return
     path, lines = waiting
-    mark, written = queries.journal_mark(session), last_number(path.parent)
+    written = last_number(path.parent)
     # A database that is behind stays so until it has caught up; its new lines come after all others.
-    if written <= mark:
-        queries.move_journal_mark(session, mark + len(lines))
-    first = max(mark, written) + 1
+    before = queries.take_journal_lines(session, len(lines), unless_before=written)
+    first = max(before, written) + 1
     for number, line in enumerate(lines, first):
         line["n"] = number
 

@@ -210,7 +210,18 @@ def journal_mark(session: Session) -> int:
     return int(found or 0)
 
 
-def move_journal_mark(session: Session, line: int) -> None:
-    """It has gone up to this line now."""
-    if not session.execute(sa.update(_MARK).values(line=line)).rowcount:  # type: ignore[attr-defined]
-        session.execute(sa.insert(_MARK).values(id=1, line=line))
+def take_journal_lines(session: Session, lines: int, *, unless_before: int) -> int:
+    """Go on by so many lines, and say where the mark was; one that is before this line stays where it is.
+
+    One statement, so that of two that end at the same time each gets lines of its own.
+    """
+    is_even = _MARK.c.line >= unless_before
+    moved = sa.update(_MARK).values(line=_MARK.c.line + sa.case((is_even, lines), else_=0))
+    after = session.execute(moved.returning(_MARK.c.line)).scalar()
+    if after is None:
+        # The very first lines of two processes may meet here; the row of one of them is enough.
+        session.connection().execute(
+            sa.text("INSERT INTO journal_mark (id, line) VALUES (1, 0) ON CONFLICT DO NOTHING")
+        )
+        after = session.execute(moved.returning(_MARK.c.line)).scalar_one()
+    return int(after - lines if after - lines >= unless_before else after)

@@ -1,5 +1,6 @@
 """What the suppression list forbids, for how long, and how it is lifted."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ from prefcentre.context import Context
 from prefcentre.errors import InvalidAddress, InvalidInput, Refused
 from prefcentre.lookup import LookupKeys, LookupKind
 from prefcentre.reasons import Reason
-from prefcentre.suppression import service
+from prefcentre.suppression import journal, service
 from prefcentre.suppression.service import Lifter
 from prefcentre.testing import FrozenClock
 
@@ -244,3 +245,14 @@ def test_counts_and_newest_leave_out_what_is_over(any_context: Context, clock: F
     assert [row.key for row in newest] == [
         keys(any_context, f"{name}@example.org")[0] for name in "cb"
     ]
+
+
+def test_entries_made_at_the_same_moment_get_lines_of_their_own_in_the_journal(
+    any_context: Context,
+) -> None:
+    """R137: two lines with one number would be one to a database that catches up."""
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(lambda n: suppress(any_context, f"dan{n}@example.org"), range(40)))
+    numbers = [line.number for line in journal.read(any_context.settings.journal_dir)]
+    assert sorted(numbers) == list(range(1, len(numbers) + 1))
+    assert len(numbers) >= 40
