@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from enum import StrEnum
@@ -44,6 +45,7 @@ BUSY_TIMEOUT_SECONDS = 30
 LEAST_FREE_BYTES = 1 << 20
 # After so long in the middle of a transaction without a statement PostgreSQL takes a process for one that stands still.
 _IDLE_SECONDS, _IDLE_AT_GATE_SECONDS = 30, 10
+_SURELY_ALIVE_SECONDS = 1.0
 # Each connection fills its own as the database grows, and what it does not hold the system's cache has.
 WRITER_CACHE_KIB, READER_CACHE_KIB = 8_192, 4_096
 
@@ -110,11 +112,19 @@ class Database:
             self.turn = nullcontext
             self.reader = _postgresql_engine(self.url)
             self.writer = self.tracker = self.tracking_reader = self.reader
+        alone = {} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
+        self._glancer = self.reader.execution_options(**alone)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """A session for looking; what is written in it is thrown away."""
         with told_plainly(self.reader), Session(self.reader) as session:
+            yield session
+
+    @contextmanager
+    def glancing(self) -> Iterator[Session]:
+        """As ``reading``, where one statement is all there is: PostgreSQL is asked once instead of three times."""
+        with told_plainly(self.reader), Session(self._glancer) as session:
             yield session
 
     @contextmanager
@@ -330,9 +340,22 @@ def lock_name(session: Session, name: str) -> None:
 
 
 def _postgresql_engine(url: str) -> sa.Engine:
-    engine = sa.create_engine(
-        url, connect_args=_patience(url), pool_pre_ping=True, pool_size=10, max_overflow=30
-    )
+    engine = sa.create_engine(url, connect_args=_patience(url), pool_size=10, max_overflow=30)
+
+    @sa.event.listens_for(engine, "checkin")
+    def _note_use(_: Any, record: Any) -> None:
+        record.info["used"] = time.monotonic()
+
+    @sa.event.listens_for(engine, "checkout")
+    def _ask_whether_it_lives(driver: Any, record: Any, _: object) -> None:
+        # What was in use a moment ago is not asked: that would be one more wait in each of a page's transactions.
+        if time.monotonic() - record.info.get("used", time.monotonic()) <= _SURELY_ALIVE_SECONDS:
+            return
+        try:
+            engine.dialect.do_ping(driver)
+        except engine.dialect.loaded_dbapi.Error as error:
+            # All that are as old were cut off with it.
+            raise sa.exc.InvalidatePoolError(str(error)) from error
 
     @sa.event.listens_for(engine, "connect")
     def _bound_idleness(driver: Any, _: object) -> None:

@@ -283,6 +283,28 @@ def test_a_lasting_writer_outlives_its_connection(pg_context: Context) -> None:
     assert leases(pg_context) == ["after"]
 
 
+def test_a_connection_that_was_cut_off_while_nobody_used_it_is_not_given_out(
+    pg_context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a restart of the server: the next one who looks gets a connection that works."""
+    monkeypatch.setattr(database, "_SURELY_ALIVE_SECONDS", -1.0)
+    with pg_context.db.reading() as session:
+        backend = session.execute(sa.text("SELECT pg_backend_pid()")).scalar_one()
+    with psycopg.connect(pg_context.settings.database_url.replace("+psycopg", "")) as other:
+        other.execute("SELECT pg_terminate_backend(%s, 5000)", (backend,))
+    with pg_context.db.reading() as session:
+        assert session.execute(sa.text("SELECT pg_backend_pid()")).scalar_one() != backend
+
+
+def test_a_glance_is_one_question(any_context: Context) -> None:
+    """No transaction around it, which others would see."""
+    with any_context.db.glancing() as session:
+        assert session.execute(sa.text("SELECT 1")).scalar_one() == 1
+    with any_context.db.writing() as session:
+        session.add(lease(any_context, "after"))
+    assert leases(any_context) == ["after"]
+
+
 def test_who_stands_still_in_a_lasting_transaction_is_given_up(pg_context: Context) -> None:
     lasting = database.LastingWriter(pg_context.db)
     with lasting.transaction() as session:

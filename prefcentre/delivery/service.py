@@ -176,5 +176,5 @@ def wait_for_dots(context: Context, keys: list[bytes], timeout: float = 2.0) -> 
 
 
 def _is_on_the_wire(context: Context, keys: list[bytes]) -> bool:
-    with context.db.reading() as session:
+    with context.db.glancing() as session:
         return queries.on_the_wire(session, keys)
