@@ -37,7 +37,7 @@ from prefcentre.delivery.people import (
 from prefcentre.delivery.people_queries import Which
 from prefcentre.delivery.posting import post_waiting
 from prefcentre.delivery.presence import drop_lease, holds_lease, take_lease
-from prefcentre.delivery.progress import Obstacle, Progress, progress
+from prefcentre.delivery.progress import Obstacle, Progress, Waiting, progress
 from prefcentre.delivery.proving import Proof, send_proof
 from prefcentre.delivery.replies import ReplyKind, Stage, kind_of
 from prefcentre.delivery.report import finish_if_done, is_over, report, status, unsubscribes
@@ -84,6 +84,7 @@ __all__ = [
     "Verdict",
     "Which",
     "Why",
+    "Waiting",
     "Worker",
     "as_recipient",
     "audience_people",

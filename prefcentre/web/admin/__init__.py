@@ -43,8 +43,9 @@ from prefcentre.web.admin import (
     suppressions,
     topics,
 )
+from prefcentre.web.admin.outcomes import LEFT_OUT
 from prefcentre.web.admin.viewer import local, signed_in
-from prefcentre.web.admin.words import ago, nav_of, turned
+from prefcentre.web.admin.words import ago, limit_of, nav_of, place, turned, why_it_waits
 from prefcentre.web.errors import STATUS
 
 LARGEST_BODY = 4 * 1024 * 1024
@@ -80,6 +81,10 @@ def make(context: Context) -> Flask:
         ago=lambda at: ago(context.clock.now(), at),
         turned=turned,
         nav_of=nav_of,
+        place=place,
+        limit_of=limit_of,
+        why_it_waits=why_it_waits,
+        refusal=LEFT_OUT.get,
         asset=files.asset,
         oidc_name=context.settings.oidc_name if oidc.is_offered(context.settings) else "",
         desk_root=f"{assets.base_path(context.settings)}/admin",

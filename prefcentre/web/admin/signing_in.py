@@ -44,6 +44,7 @@ from prefcentre.staff.service import Datastore, StaffUser, Try
 from prefcentre.web.admin import credentials, gates, known
 from prefcentre.web.admin.gates import PROOF, open_to_all, safe_next
 from prefcentre.web.admin.viewer import Viewer, signed_in, zone_named
+from prefcentre.web.admin.words import browser
 
 _COOKIE = "desk"
 # What changes how somebody proves who they are: asks for a fresh proof, as the gates of our own views do.
@@ -248,7 +249,7 @@ def _begin(accounts: Session, context: Context, user: StaffUser) -> None:
         context,
         user.id or 0,
         network=request.remote_addr or "",
-        browser=request.user_agent.string,
+        browser=browser(request.user_agent.string) or request.user_agent.string,
     )
     accounts.commit()
     after_this_request(lambda response: known.remember(response, user.email))

@@ -87,6 +87,7 @@ def _page(
             channels=[channel.value for channel in Channel],
             topics=consent.topics(session),
             reason=reason,
+            chosen=chosen,
             lifted=lifted,
             after=after,
             asked=asked,
@@ -103,8 +104,11 @@ def _page(
 def suppression_counts(context: Context) -> ResponseReturnValue:
     """How many entries there are by reason and place; apart from the page, which need not wait for a million to be counted."""
     with context.db.reading() as session:
-        counts = suppression.counts(session, context)
-    return render_template("admin/people/suppression_counts.html", counts=counts)
+        return render_template(
+            "admin/people/suppression_counts.html",
+            counts=suppression.counts(session, context),
+            topics=consent.topics(session),
+        )
 
 
 def suppression_add(context: Context) -> ResponseReturnValue:

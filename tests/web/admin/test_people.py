@@ -66,7 +66,13 @@ def test_an_empty_list_teaches_what_to_do(desk: Desk) -> None:
 def test_one_page_shows_everything_about_a_person(desk: Desk, cast: Cast) -> None:
     page = desk("viewer").get(home(cast.dan))
     assert page.status_code == 200
-    for text in ("dan@example.org", "Product news", "granted", "hard bounce", "Confirmed"):
+    for text in (
+        "dan@example.org",
+        "Product news",
+        "granted",
+        "Mailbox does not exist any more · everywhere",
+        "Confirmed",
+    ):
         assert text in words(page), text
     assert "Withdraw a consent" not in page.text
     assert desk("viewer").get("/admin/people/12345").status_code == 404
@@ -332,8 +338,10 @@ def test_suppressions_are_listed_checked_added_and_lifted(
     desk: Desk, cast: Cast, context: Context
 ) -> None:
     admin = desk("admin")
-    assert "hard bounce" in words(admin.get("/admin/suppressions"))
-    assert "hard bounce all 1" in words(admin.get("/admin/suppressions/counts"))
+    assert "Mailbox does not exist any more everywhere" in words(admin.get("/admin/suppressions"))
+    assert "Mailbox does not exist any more everywhere 1" in words(
+        admin.get("/admin/suppressions/counts")
+    )
     assert "is suppressed" in words(admin.get("/admin/suppressions?check=dan@example.org"))
     assert "is not suppressed" in words(admin.get("/admin/suppressions?check=ada@example.org"))
     assert "whole address" in words(admin.get("/admin/suppressions?check=ada"))

@@ -44,7 +44,7 @@ def test_a_running_campaign_updates_by_itself(context: Context, cast: Cast, desk
     client = desk("viewer")
     page = client.get("/admin/campaigns/spring/report").text
     assert 'hx-trigger="every 2s"' in page
-    assert "no worker is running" in page
+    assert "nothing that sends mail is running" in page
     assert "A second" in page
 
 
