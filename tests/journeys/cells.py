@@ -154,12 +154,19 @@ async def sending(
             await worker
 
 
-async def eventually(condition: Callable[[], bool], seconds: float = 30.0) -> None:
-    """Wait until something is so. Raises TimeoutError."""
-    async with asyncio.timeout(seconds):
-        # What is waited for is in a database or in another thread, which set no event of this loop.
-        while not await asyncio.to_thread(condition):  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
+async def eventually(
+    condition: Callable[[], bool],
+    seconds: float = 30.0,
+    told: Callable[[], object] = lambda: "nothing more is known",
+) -> None:
+    """Wait until something is so. Raises TimeoutError, which says what ``told`` knows by then."""
+    try:
+        async with asyncio.timeout(seconds):
+            # What is waited for is in a database or in another thread, which set no event of this loop.
+            while not await asyncio.to_thread(condition):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+    except TimeoutError as error:
+        raise TimeoutError(f"it did not come to pass: {told()}") from error
 
 
 async def send(context: Context) -> None:

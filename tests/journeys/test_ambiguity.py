@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from prefcentre.context import Context
+from prefcentre.delivery.service import DeliveryState
 from prefcentre.delivery.transports.smtp import Timeouts
 from prefcentre.testing import Fault, FrozenClock, RecordingSmtpServer, Stage, Trouble
 from tests.journeys import cells
@@ -102,7 +103,12 @@ async def test_those_at_whom_a_server_falls_silent_keep_nobody_waiting(
                 server.hang_up()
                 lost = {} if stage is Stage.RCPT else {"unknown": 5}
                 await cells.eventually(
-                    lambda: cells.states(context) == {"accepted": people - len(lost) * 5} | lost
+                    lambda: cells.states(context) == {"accepted": people - len(lost) * 5} | lost,
+                    told=lambda: [
+                        found
+                        for found in cells.rows(context).items()
+                        if found[1].state is not DeliveryState.ACCEPTED
+                    ],
                 )
         assert set(cells.copies(server).values()) == {1}
 
