@@ -89,7 +89,8 @@ class Worker:
             await self._end(gate)
 
     async def _begin(self) -> None:
-        await self._store.do(_refuse_behind, self._context)
+        folder = self._context.settings.journal_dir
+        await asyncio.to_thread(journal.require_current, self._context.db, folder)
         self.id = await self._store.do(ledger.sign_in, self._context)
         know(worker=self.id)
         await self._store.do(ledger.recover, self._context, self.id)
@@ -320,7 +321,3 @@ class Worker:
             self._unlooked.pop(campaign_id, None)
             await self._store.do(ledger.release, self.id, campaign_id)
             self._stopped.discard(campaign_id)
-
-
-def _refuse_behind(session: Session, context: Context) -> None:
-    journal.require_current(session, context.settings.journal_dir)

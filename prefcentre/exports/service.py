@@ -60,7 +60,7 @@ def audience(
     it afterwards with ``note``. Raises NotFound for an unknown topic, InvalidInput for a channel without lists, and
     Refused for one that the topic does not offer. Raises Unavailable while a restored database has not caught up.
     """
-    journal.require_current(session, context.settings.journal_dir)
+    journal.require_current(context.db, context.settings.journal_dir)
     topic = _topic(session, topic_key, channel)
     now = context.clock.now()
     until = now + rules.VALID_FOR

@@ -19,6 +19,7 @@ import structlog
 from sqlalchemy.orm import SessionTransaction
 from sqlmodel import Session
 
+from prefcentre.db import Database
 from prefcentre.errors import Unavailable
 from prefcentre.suppression import queries
 
@@ -104,14 +105,20 @@ def last_number(folder: Path) -> int:
     return next((line.number for line in lines if line is not None), 0)
 
 
-def is_behind(session: Session, folder: Path) -> bool:
-    """Whether the journal goes further than this database."""
-    return last_number(folder) > queries.journal_mark(session)
+def is_behind(db: Database, folder: Path) -> bool:
+    """Whether the journal goes further than this database.
+
+    The file comes first and the database is asked anew: a line is written after its commit, so that each line that is
+    there is known to whoever looks later. A session that began before would miss those who leave at this moment.
+    """
+    last = last_number(folder)
+    with db.glancing() as session:
+        return last > queries.journal_mark(session)
 
 
-def require_current(session: Session, folder: Path) -> None:
+def require_current(db: Database, folder: Path) -> None:
     """Refuse to write to anybody from a database that does not know who has left since. Raises Unavailable (R137)."""
-    if is_behind(session, folder):
+    if is_behind(db, folder):
         raise Unavailable(
             "The database is older than the journal of opt-outs beside it, so nothing is sent and no list is written. "
             "Run “prefcentre db catch-up”."

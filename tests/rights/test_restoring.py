@@ -1,12 +1,13 @@
 import asyncio
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 import time_machine
+from sqlmodel import Session
 
 from prefcentre.app import run_worker
 from prefcentre.campaigns.models import Campaign, CampaignState
@@ -18,9 +19,11 @@ from prefcentre.errors import Unavailable
 from prefcentre.preferences import service as preferences
 from prefcentre.preferences.service import Method, Visit
 from prefcentre.reasons import Reason
+from prefcentre.rights import queries as rights_queries
 from prefcentre.rights import service as rights
 from prefcentre.subscribers import service as subscribers
 from prefcentre.suppression import journal
+from prefcentre.suppression import queries as suppression_queries
 from prefcentre.suppression import service as suppression
 from prefcentre.suppression.journal import JournalKind
 from prefcentre.testing import FrozenClock, RecordingSmtpServer
@@ -280,3 +283,40 @@ def test_a_journal_that_can_not_be_read_is_said_and_not_passed_over(
     with pytest.raises(Unavailable, match="journal"):
         rights.is_behind(context)
     assert cast.ada.id
+
+
+def test_who_leaves_while_somebody_looks_makes_no_database_look_old(
+    any_context: Context, any_cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sender that began at that moment held every campaign and waited for a person."""
+    context = any_context
+    make_campaign(context, any_cast, CampaignState.SENDING)
+
+    def somebody_leaves(email: str) -> None:
+        with context.db.writing() as session:
+            assert suppression.suppress(
+                session, context, email=email, scope="all", reason=Reason.STOP_ALL, source="test"
+            )
+
+    for number, queries in enumerate((suppression_queries, rights_queries)):
+        known = queries.journal_mark
+
+        def known_a_moment_ago(
+            session: Session, number: int = number, known: Callable[[Session], int] = known
+        ) -> int:
+            mark = known(session)
+            somebody_leaves(f"{number}{mark}@example.org")
+            return mark
+
+        monkeypatch.setattr(queries, "journal_mark", known_a_moment_ago)
+    with context.db.reading() as session:
+        session.execute(sa.text("SELECT count(*) FROM subscriber")).scalar_one()
+        somebody_leaves("first@example.org")
+        assert not rights.look_at_journal(session, context).is_behind
+    assert not rights.catch_up(context, actor="worker").is_behind
+    assert len(lines(context)) >= 3
+    with context.db.reading() as session:
+        assert (
+            session.execute(sa.text("SELECT state FROM campaign")).scalar_one()
+            == CampaignState.SENDING
+        )
