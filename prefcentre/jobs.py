@@ -9,6 +9,7 @@ import logging
 import secrets
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, timedelta
@@ -46,7 +47,7 @@ COUNTING_SECONDS, COUNTING_AT_ONCE, SETTLED_AT_ONCE = 15, 20, 10_000
 KEEPING_SECONDS, ERASING_SECONDS = 60, 60
 # Writing SQLite's files anew keeps everybody waiting, so it waits for a campaign to end, but not for ever.
 ERASING_WAITS = timedelta(hours=6)
-RATES_SECONDS, EXPIRED_SECONDS = 60, 3600
+RATES_SECONDS, EXPIRED_SECONDS, FETCHING_SECONDS = 60, 3600, 5
 CLOCK_SECONDS, TOLERATED_JUMP_SECONDS, STEADY_SECONDS = 1.0, 2.0, 15.0
 LOOK_AHEAD = timedelta(seconds=30)
 
@@ -92,6 +93,7 @@ class Clockwork:
         self._steadiness = Steadiness(context.clock)
         self._watch: asyncio.Task[None] | None = None
         self._importer: subprocess.Popen[bytes] | None = None
+        self._stops = threading.Event()
         # One instance of each job, run late rather than not at all: a missed heartbeat is still wanted.
         self._scheduler = AsyncIOScheduler(
             timezone=UTC,
@@ -113,6 +115,8 @@ class Clockwork:
         self._every(ERASING_SECONDS, self._finish_erasures)
         self._every(RATES_SECONDS, self._watch_rates)
         self._every(EXPIRED_SECONDS, self._weigh_expired)
+        if self._context.settings.feedback.mailboxes:
+            self._every(FETCHING_SECONDS, self._fetch)
         self._scheduler.add_job(self._worker.keep_alive, "interval", seconds=HEARTBEAT_SECONDS)
         self._scheduler.start()
         self._watch = asyncio.get_running_loop().create_task(self._watch_clock())
@@ -121,6 +125,7 @@ class Clockwork:
         """End, and let the next scheduler begin at once."""
         # A heartbeat that the end cuts short is no failure, but APScheduler would log it as one.
         logging.getLogger("apscheduler").setLevel(logging.CRITICAL)
+        self._stops.set()
         self._scheduler.shutdown(wait=False)
         if self._watch is not None:
             self._watch.cancel()
@@ -317,6 +322,11 @@ class Clockwork:
         if self._epoch is not None:
             feedback.resolve_uncertain(self._context)
             feedback.watch(self._context)
+
+    def _fetch(self) -> None:
+        """Fetch what came back from the mailboxes whose time has come (R71)."""
+        if self._epoch is not None:
+            feedback.poll_due(self._context, self._stops)
 
     def _weigh_expired(self) -> None:
         """Close addresses whose mails expire one after the other (R70)."""

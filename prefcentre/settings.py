@@ -36,6 +36,7 @@ from prefcentre.accounts import (
 )
 from prefcentre.errors import SettingsError
 from prefcentre.sections import Brand, DkimKey, with_logo
+from prefcentre.sections_feedback import Feedback
 from prefcentre.sections_retention import Retention
 from prefcentre.sections_webhooks import Reputation, Webhooks
 
@@ -159,6 +160,10 @@ class Settings(BaseSettings):
     )
     webhooks: Webhooks = Field(
         default_factory=Webhooks, description="What mail providers tell us, see below."
+    )
+    feedback: Feedback = Field(
+        default_factory=Feedback,
+        description="Where mail comes back to, and from where it is fetched.",
     )
     reputation: Reputation = Field(
         default_factory=Reputation, description="When bounces and complaints warn and stop."

@@ -22,6 +22,7 @@ BROAD_EXCEPT_HOMES = {
     "delivery/desk.py",
     "delivery/gate.py",
     "delivery/worker.py",
+    "feedback/mailboxes.py",
     "jobs.py",
     "people/importing.py",
     "supervisor.py",
@@ -34,6 +35,7 @@ ASYNC_HOMES = (
     "delivery/gate.py",
     "delivery/pool.py",
     "delivery/worker.py",
+    "feedback/mailboxes.py",
     "delivery/transports/",
     # APScheduler runs an asynchronous job in the loop itself, so a heartbeat waits for no thread.
     "jobs.py",

@@ -4,6 +4,7 @@ A file of its own beside ``feedback``, whose command needs no installation.
 """
 
 import sys
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import sqlalchemy.exc
@@ -13,12 +14,15 @@ from prefcentre.cli.common import JsonOption, answer, err, opened, staff
 from prefcentre.cli.feedback import app
 from prefcentre.errors import InvalidInput, PrefcentreError
 from prefcentre.feedback import service as feedback
-from prefcentre.feedback.service import InboundMessage
+from prefcentre.feedback.service import Fetched, InboundMessage
 
 # What a mail server understands of a program that it hands a mail to: try again later (sysexits.h).
 TRY_AGAIN = 75
 # No mail server takes more; it bounds what a pipe can make us hold.
 _LARGEST = 64 << 20
+_NO_MAILBOX = (
+    "The settings name no mailbox; [[feedback.mailboxes]] does, and docs/feedback.md tells how."
+)
 
 Number = Annotated[int, typer.Argument(help="The mail's number in the list.")]
 
@@ -41,6 +45,36 @@ def ingest(*, as_json: JsonOption = False) -> None:
         err.print(f"prefcentre: the mail was not taken, try again later: {cause}", markup=False)
         raise typer.Exit(TRY_AGAIN) from None
     answer(as_json, {"state": state.value}, f"The mail is {state.value}.")
+
+
+@app.command()
+def poll(
+    mailbox: Annotated[
+        str | None, typer.Argument(help="Only this mailbox of the settings.")
+    ] = None,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Fetch what came back from the mailboxes now; workers do it by themselves. Exits with 1 when one can't be read."""
+    with opened() as context:
+        looks = feedback.poll(context, mailbox)
+    answer(
+        as_json,
+        {"mailboxes": [asdict(look) for look in looks]},
+        "\n".join(map(_told, looks)) or _NO_MAILBOX,
+    )
+    if any(look.trouble for look in looks):
+        raise typer.Exit(1)
+
+
+def _told(look: Fetched) -> str:
+    words = [f"{look.done:,} taken in"]
+    words += [f"{look.waiting:,} wait for a person"] if look.waiting else []
+    words += [f"{look.known:,} had come before"] if look.known else []
+    words += [f"{look.left:,} left there, too large or not to be taken in"] if look.left else []
+    words += ["more is there"] if look.more else []
+    words += [look.trouble] if look.trouble else []
+    return f"{look.mailbox}: {', '.join(words)}"
 
 
 @app.command(name="list")

@@ -59,6 +59,7 @@ def examine(settings: Settings, world: World, clock: Clock | None = None) -> lis
             if is_healthy(database):
                 checks += _sender_domains(context, world, keys)
                 checks += _reputation(context)
+                checks += _mailboxes(context)
     except PrefcentreError as error:
         checks.append(Check("database", Level.ERROR, str(error)))
         checks += _mail_servers(settings, world)
@@ -169,6 +170,20 @@ def _reputation(context: Context) -> Iterator[Check]:
                 told.add(rate.sender_domain)
                 words = f"Mails from {rate.sender_domain}: {feedback.in_words(rate)}"
                 yield Check("reputation", Level.WARNING, words)
+
+
+def _mailboxes(context: Context) -> Iterator[Check]:
+    """The mailboxes that what comes back is fetched from, as the last look at each has left them."""
+    failing = {look.name: look for look in feedback.failing(context)}
+    for mailbox in context.settings.feedback.mailboxes:
+        name, look = f"mailbox {mailbox.name}", failing.get(mailbox.name)
+        if look is None:
+            yield Check(name, Level.OK, "What comes back is fetched.")
+        elif look.trouble:
+            yield Check(name, Level.ERROR, f"{look.trouble} Tried {look.failures} times.")
+        else:
+            words = f"{look.staying} mails stay there, because they are too large or could not be taken in."
+            yield Check(name, Level.WARNING, words)
 
 
 def _mail_servers(settings: Settings, world: World) -> Iterator[Check]:

@@ -121,3 +121,28 @@ class FeedbackStop(SQLModel, table=True):
     tried: int
     bounces: int
     domain_complaints: int
+
+
+class MailboxLook(SQLModel, table=True):
+    """When a mailbox was last looked at, and what kept us from reading it."""
+
+    __tablename__ = "mailbox_look"
+
+    name: str = Field(primary_key=True, max_length=32)
+    looked_at: datetime
+    succeeded_at: datetime | None = None
+    # How many looks in a row have failed.
+    failures: int = 0
+    trouble: str = Field(default="", max_length=300)
+    # Mails that stay there because they are too large or could not be taken in.
+    staying: int = 0
+
+
+class MailboxSeen(SQLModel, table=True):
+    """A mail that is safe with us and may still be in the mailbox; forgotten once it is gone there."""
+
+    __tablename__ = "mailbox_seen"
+
+    mailbox: str = Field(primary_key=True, max_length=32)
+    # What the server calls it: UIDVALIDITY and UID of IMAP, UIDL of POP3.
+    uid: str = Field(primary_key=True, max_length=128)

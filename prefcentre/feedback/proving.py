@@ -12,11 +12,11 @@ from prefcentre.tokens import Signer
 def mail_named(signer: Signer, names: Iterable[str]) -> tuple[int, int] | None:
     """Campaign and delivery of the first of these that is ours; None when none is.
 
-    Takes them with or without angle brackets, a domain, and the letter that our return paths begin with.
+    Takes them with or without angle brackets, a domain, and the letter that they begin with.
     """
     for name in names:
         local = name.strip().strip("<>").partition("@")[0]
-        local = local[2:] if local[:2] in {"b-", "B-"} else local
+        local = local[2:] if local[:2].lower() in {"b-", "u-"} else local
         for read in (signer.read_message_id, signer.read_return_path):
             try:
                 return read(local)

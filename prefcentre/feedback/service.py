@@ -9,7 +9,8 @@ from prefcentre.feedback.arriving import Arrival, take_in
 from prefcentre.feedback.counting import CameBack, came_back, recipients_who
 from prefcentre.feedback.effects import Effect, soft_score, take, take_many, weigh
 from prefcentre.feedback.lines import Line
-from prefcentre.feedback.models import FeedbackEvent, InboundMessage, InboundState
+from prefcentre.feedback.mailboxes import Fetched, failing, poll, poll_due
+from prefcentre.feedback.models import FeedbackEvent, InboundMessage, InboundState, MailboxLook
 from prefcentre.feedback.proving import mail_named
 from prefcentre.feedback.rates import Rate, current, in_words, of_campaign, watch
 from prefcentre.feedback.reading.reader import read
@@ -30,10 +31,12 @@ __all__ = [
     "Event",
     "FeedbackEvent",
     "FeedbackKind",
+    "Fetched",
     "Finding",
     "InboundMessage",
     "InboundState",
     "Line",
+    "MailboxLook",
     "Rate",
     "Report",
     "Shown",
@@ -42,6 +45,7 @@ __all__ = [
     "came_back",
     "current",
     "drop_old_detail",
+    "failing",
     "forget",
     "held_about",
     "how_many_wait",
@@ -49,6 +53,8 @@ __all__ = [
     "mail_named",
     "mails",
     "of_campaign",
+    "poll",
+    "poll_due",
     "read",
     "recipients_who",
     "resolve_uncertain",

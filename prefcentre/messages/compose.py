@@ -38,9 +38,10 @@ _HTML_HEAD = (
 )
 # As long as a token, and in no address.
 _PLACE = "\0" * 44
+_MAIL_PLACE = "\0" * 48
 # What stands in front of the tokens and the parts in the list of a message's pieces.
-_DATE, _TO, _SUBJECT, _OWN_ID = range(4)
-_TOKENS = 4
+_DATE, _TO, _SUBJECT, _OWN_ID, _RETURN_PATH = range(5)
+_TOKENS = 5
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,9 @@ class Composer:
         self._tracking = TrackingLinks(context.settings, context.links)
         self._sender = addresses.parse(compiled.sender_email)
         self._domain = self._sender.domain
+        feedback = context.settings.feedback
+        self._returns_to = feedback.domain_for(self._domain)
+        self._takes_mail = feedback.takes_mail
         self._known_values = {
             "campaign": Values(
                 "campaign",
@@ -162,6 +166,7 @@ class Composer:
             to_line,
             subject_line,
             own_id,
+            return_path,
             *tokens.values(),
             *variant.text.fill(recipient, subject, tokens),
             *variant.html.fill(recipient, subject, tokens),
@@ -169,11 +174,11 @@ class Composer:
         data = variant.layout.joined(pieces).encode()
         if len(data) > MAX_OCTETS:
             raise ContentError(f"The message has {len(data) // 1000} kB when filled in.")
-        self._check_link(data, recipient.public_id)
-        mail_from = f"b-{return_path}@{self._domain}"
+        self._check_link(data, recipient.public_id, return_path)
+        mail_from = f"b-{return_path}@{self._returns_to}"
         return Message(mail_from, rcpt_to, data, f"<{own_id}@{self._domain}>", smtputf8)
 
-    def _check_link(self, data: bytes, public_id: int) -> None:
+    def _check_link(self, data: bytes, public_id: int, return_path: str) -> None:
         """Read the octets as a stranger would, and trust nothing that was used to write them (L15)."""
         try:
             token = headers.own_unsubscribe_token(data)
@@ -182,6 +187,8 @@ class Composer:
             raise ForeignLink("The message has no unsubscribe link of ours.") from error
         if (found[0], found[2]) != (public_id, self._campaign_id):
             raise ForeignLink("The unsubscribe link in the message is somebody else's.")
+        if self._takes_mail and f" <mailto:u-{return_path}@".encode() not in data:
+            raise ForeignLink("The address to unsubscribe by mail is somebody else's.")
 
     def _turn_to(self, at: datetime) -> None:
         """Make what stays the same for one second, and what signs links on this day."""
@@ -261,11 +268,17 @@ class Composer:
         frame.text("Message-ID: <")
         frame.piece(_OWN_ID)
         frame.text(f"@{self._domain}>\r\n")
-        line = headers.list_unsubscribe(self._pages["unsubscribe"].before + _PLACE)
+        # Whoever writes there says which mail they had; a mail server's reports go to the same token with another letter.
+        mail_address = f"u-{_MAIL_PLACE}@{self._returns_to}" if self._takes_mail else ""
+        line = headers.list_unsubscribe(self._pages["unsubscribe"].before + _PLACE, mail_address)
         before, _, after = line.partition(_PLACE)
         frame.text(before)
         frame.piece(unsubscribe)
-        frame.text(after)
+        between, place, end = after.partition(_MAIL_PLACE)
+        frame.text(between)
+        if place:
+            frame.piece(_RETURN_PATH)
+            frame.text(end)
 
     def _fixed_headers(self, campaign_id: int, topic_id: int, label: str, name: str) -> str:
         reply_to = self._compiled.reply_to

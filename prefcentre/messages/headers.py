@@ -30,7 +30,7 @@ _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")
 _PLAIN_PHRASE = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _PLAIN_NAME = 60
 _LIST_UNSUBSCRIBE = b"\nList-Unsubscribe:"
-_OWN_ADDRESS = re.compile(rb"\s*<[^<>\s]*?/u/([A-Za-z0-9_-]+)>\r\n")
+_OWN_ADDRESS = re.compile(rb"\s*<[^<>\s]*?/u/([A-Za-z0-9_-]+)>(?:,\r\n <mailto:[^<>\s]+>)?\r\n")
 
 
 def clean(text: str) -> str:
@@ -96,11 +96,16 @@ def list_id(topic_name: str, label: str, domain: str) -> str:
     return _folded("List-Id", [*phrase, identity])
 
 
-def list_unsubscribe(address: str) -> str:
-    """List-Unsubscribe with exactly one URL, on one line whatever its length, and its one-click mate (R7, R26)."""
+def list_unsubscribe(address: str, mail_address: str = "") -> str:
+    """List-Unsubscribe with one URL, on one line whatever its length, and its one-click mate (R7, R26).
+
+    Behind it comes an address to write to, when mail is taken in there (R39); it is never folded inside its brackets.
+    """
     start = f"List-Unsubscribe: <{address}>"
     if len(start) > LINE:
         start = f"List-Unsubscribe:\r\n <{address}>"
+    if mail_address:
+        start += f",\r\n <mailto:{mail_address}?subject=unsubscribe>"
     return f"{start}\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
 
 

@@ -257,6 +257,8 @@ WITHOUT_PEOPLE: Mapping[str, str] = {
     "feedback_stop": "numbers",
     "journal_mark": "a number",
     "lease": "processes",
+    "mailbox_look": "when a mailbox was looked at",
+    "mailbox_seen": "what a mail server calls a mail",
     "leaving_reason": "why somebody left, without a name from the beginning",
     "left_out": "numbers",
     "media": "pictures for mails",

@@ -11,6 +11,7 @@ from prefcentre.feedback import service
 from prefcentre.testing.makers import Cast
 from tests.conftest import Cli
 from tests.feedback.conftest import reasons, sent
+from tests.feedback.mailserver import ImapHandler, Store, serving
 from tests.feedback.test_arriving import report, returned_to
 
 
@@ -55,3 +56,22 @@ def test_a_mail_server_is_asked_to_come_again_when_the_database_is_away(
 def test_a_pipe_without_a_mail_is_refused(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     handed_over(monkeypatch, b"\n")
     assert cli("feedback", "ingest").code == 1
+
+
+def test_mailboxes_are_looked_into_by_hand(context: Context, cli: Cli, home: Path) -> None:
+    assert "name no mailbox" in cli("feedback", "poll").ok().stdout.replace("\n", " ")
+    store = Store()
+    store.add(b"From: a@example.net\r\nSubject: hello\r\n\r\nwords\r\n")
+    with serving(ImapHandler, store) as port, (home / "prefcentre.toml").open("a") as file:
+        url = f"imap://user:s3cret%20word@127.0.0.1:{port}"
+        file.write(f'\n[[feedback.mailboxes]]\nname = "returns"\nurl = "{url}"\n')
+        file.flush()
+        assert "returns: 0 taken in, 1 wait for a person" in cli("feedback", "poll").ok().stdout
+        store.password = "another"
+        failed = cli("feedback", "poll", "--json")
+    assert failed.code == 1
+    assert "wrong password" in failed.json["mailboxes"][0]["trouble"]
+    assert "s3cret" not in failed.stdout
+    checks = cli("doctor", "--json").json["checks"]
+    (told,) = [one for one in checks if one["name"] == "mailbox returns"]
+    assert told["level"] == "error"

@@ -6,7 +6,10 @@ from prefcentre.feedback.reading import plain, standard
 from prefcentre.feedback.reading.mail import Mail, taken_apart
 from prefcentre.feedback.rules import FeedbackKind, Finding, Report
 
-_TOKEN = re.compile(r"\bb-([0-9a-f]{48})@", re.IGNORECASE)
+# Reports come back to the first of the two letters, people who leave write to the second (R39, R71).
+_TOKEN = re.compile(r"\b[bu]-([0-9a-f]{48})@", re.IGNORECASE)
+_LEAVING = re.compile(r"\bu-[0-9a-f]{48}@", re.IGNORECASE)
+_ENVELOPE = ("x-original-to", "delivered-to", "envelope-to", "x-envelope-to", "to")
 _MESSAGE_ID = re.compile(r"<([0-9a-f]{48})@[^<>\s]{1,255}>", re.IGNORECASE)
 _UNSUBSCRIBE = re.compile(
     r"^\s*(?:re:\s*)?(?:unsubscribe|abmelden|d[ée]sabonne|отпи)", re.IGNORECASE
@@ -73,10 +76,19 @@ def _understood(mail: Mail) -> tuple[FeedbackKind, list[Finding], dict[str, str]
         return FeedbackKind.UNKNOWN, [], {}
     if _is_auto_reply(mail):
         return FeedbackKind.AUTO_REPLY, [], {}
-    if _UNSUBSCRIBE.search(mail.get("subject")):
+    if _UNSUBSCRIBE.search(mail.get("subject")) or _is_leaving(mail):
         return FeedbackKind.UNSUBSCRIBE, [], {}
     found = plain.bounce(mail)
     return (found[0], found[1], {}) if found else (FeedbackKind.UNKNOWN, [], {})
+
+
+def _is_leaving(mail: Mail) -> bool:
+    """Whether a person wrote to the address that is there for leaving; a report that strayed there is none."""
+    return bool(_LEAVING.search(_envelope(mail))) and plain.bounce(mail) is None
+
+
+def _envelope(mail: Mail) -> str:
+    return " ".join(mail.get(name) for name in _ENVELOPE)
 
 
 def _is_from_a_list(mail: Mail) -> bool:
@@ -106,10 +118,7 @@ def _is_auto_reply(mail: Mail) -> bool:
 def _proof(mail: Mail, words: dict[str, str]) -> dict[str, str]:
     """The tokens of ours that it names, the surest place first."""
     found: dict[str, str] = {}
-    envelope = " ".join(
-        mail.get(name)
-        for name in ("x-original-to", "delivered-to", "envelope-to", "x-envelope-to", "to")
-    )
+    envelope = _envelope(mail)
     returned = standard.headers_of(mail.copy)
     token = (
         _TOKEN.search(envelope)

@@ -46,6 +46,7 @@ def feedback_list(context: Context) -> ResponseReturnValue:
         waiting=waiting,
         older=older,
         kinds=_KINDS,
+        failing=feedback.failing(context),
     )
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from prefcentre.context import Context
 from prefcentre.feedback import service as feedback
+from prefcentre.feedback.service import MailboxLook
 from prefcentre.testing.makers import Cast
 from tests.feedback.conftest import reasons
 from tests.feedback.test_arriving import report
@@ -51,3 +52,17 @@ def test_settling_it_as_nothing_changes_nobody(context: Context, desk: Desk, num
 
 def test_others_may_not_read_mails(desk: Desk, number: int) -> None:
     assert desk("viewer").get(f"/admin/feedback/{number}").status_code == 403
+
+
+def test_a_mailbox_that_can_not_be_read_is_told(
+    context: Context, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = context.clock.now()
+    looks = [
+        MailboxLook(name="one", looked_at=now, trouble="The mailbox one can't be read: no."),
+        MailboxLook(name="two", looked_at=now, staying=3),
+    ]
+    monkeypatch.setattr("prefcentre.feedback.service.failing", lambda _: looks)
+    page = words(desk("admin").get("/admin/feedback").text)
+    assert "The mailbox one can't be read: no. Last tried" in page.replace("&#39;", "'")
+    assert "In the mailbox two 3 mails stay" in page

@@ -1500,6 +1500,22 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("subscriber_id", name=op.f("pk_own_act")),
     )
     op.create_table(
+        "mailbox_look",
+        sa.Column("name", sa.String(length=32), nullable=False),
+        sa.Column("looked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("succeeded_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("trouble", sa.String(length=300), nullable=False),
+        sa.Column("staying", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_mailbox_look")),
+    )
+    op.create_table(
+        "mailbox_seen",
+        sa.Column("mailbox", sa.String(length=32), nullable=False),
+        sa.Column("uid", sa.String(length=128), nullable=False),
+        sa.PrimaryKeyConstraint("mailbox", "uid", name=op.f("pk_mailbox_seen")),
+    )
+    op.create_table(
         "feedback_rate",
         sa.Column("day", sa.Date(), nullable=False),
         sa.Column("sender_domain", sa.String(length=255), nullable=False),
@@ -1685,6 +1701,8 @@ def downgrade() -> None:
         "webhook_call",
         "inbound_message",
         "feedback_rate",
+        "mailbox_look",
+        "mailbox_seen",
     ):
         op.drop_table(name)
     for name in (
