@@ -5,10 +5,14 @@ from typing import Any
 
 import pytest
 
+from prefcentre.context import Context
 from prefcentre.delivery.service import Obstacle, Waiting
 from prefcentre.reasons import Reason
+from prefcentre.testing.makers import Cast
+from prefcentre.web.admin.actors import names
 from prefcentre.web.admin.outcomes import LEFT_OUT
 from prefcentre.web.admin.words import browser, limit_of, place, why_it_waits
+from tests.delivery.conftest import start
 
 NEWS: Any = SimpleNamespace(key="news", name="Product news")
 
@@ -71,3 +75,15 @@ def test_nobody_at_the_desk_is_told_a_command(what: Obstacle) -> None:
 
 def test_every_reason_has_words() -> None:
     assert LEFT_OUT.keys() == set(Reason)
+
+
+def test_what_an_entry_came_by_is_called_by_its_name(context: Context, cast: Cast) -> None:
+    campaign = start(context, "spring")
+    with context.db.reading() as session:
+        name = names(session)
+        assert name(f"campaign:{campaign.id}") == f"“{campaign.name}”"
+        assert name("campaign:99") == "campaign:99"
+        assert name("campaign:x") == "campaign:x"
+        assert name("smtp 550") == "the mail server’s answer 550"
+        assert name("staff:0") == "staff:0"
+        assert name(None) == ""
