@@ -58,7 +58,11 @@ def campaign_report(context: Context, slug: str) -> ResponseReturnValue:
     with context.db.reading() as session:
         values = frame(session, context, slug, "report")
         campaign = values["campaign"]
-        if campaign is None or campaign.started_at is None:
+        has_begun = campaign is not None and campaign.started_at is not None
+        if "HX-Request" in request.headers:
+            # The page of a campaign that is about to begin asks whether it has; then it is another page.
+            return Response(headers={"HX-Refresh": "true"}) if has_begun else ("", 204)
+        if campaign is None or not has_begun:
             return render_template("admin/report/none.html", **values)
         found = reporting.figures(session, context, slug)
         status = delivery.status(session, slug)

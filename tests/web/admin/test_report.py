@@ -7,6 +7,8 @@ import re
 import pytest
 
 from prefcentre.audit import service as audit
+from prefcentre.campaigns import service as campaigns
+from prefcentre.campaigns.service import CampaignState
 from prefcentre.context import Context
 from prefcentre.testing import FrozenClock
 from prefcentre.testing.makers import Cast
@@ -22,6 +24,28 @@ def test_a_campaign_that_has_not_begun_has_nothing_to_report(
     page = desk("viewer").get("/admin/campaigns/summer/report")
     assert page.status_code == 200
     assert "Nothing has gone out" in page.text
+
+
+def test_the_page_of_a_campaign_that_is_about_to_begin_waits_for_it(
+    context: Context, cast: Cast, desk: Desk
+) -> None:
+    sent(context, cast)
+    with context.db.writing() as session:
+        campaign = campaigns.get(session, "spring")
+        begun = campaign.started_at
+        campaign.state, campaign.started_at = CampaignState.SCHEDULED, None
+        session.add(campaign)
+    client, asks = desk("viewer"), {"HX-Request": "true"}
+    page = client.get("/admin/campaigns/spring/report").text
+    assert "It has not begun yet" in page
+    assert "Choose when it goes" not in page
+    assert client.get("/admin/campaigns/spring/report", headers=asks).status_code == 204
+    with context.db.writing() as session:
+        campaign = campaigns.get(session, "spring")
+        campaign.state, campaign.started_at = CampaignState.SENDING, begun
+        session.add(campaign)
+    answer = client.get("/admin/campaigns/spring/report", headers=asks)
+    assert answer.headers["HX-Refresh"] == "true"
 
 
 def test_the_report_says_what_became_of_everybody(context: Context, cast: Cast, desk: Desk) -> None:
