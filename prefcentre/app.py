@@ -62,11 +62,13 @@ def create_app(context: Context) -> "Flask":
     """The public pages, and the desk behind every path that begins with /admin."""
     from flask import Flask
 
-    from prefcentre.web import admin, public
+    from prefcentre.web import admin, proxies, public
 
     app = Flask("prefcentre.web", static_folder=None)
     public.register(app, context)
-    app.wsgi_app = _with_desk(app.wsgi_app, admin.make(context))  # type: ignore[method-assign, assignment]
+    pages = _with_desk(app.wsgi_app, admin.make(context))
+    # Outermost, so that everybody inside sees who asked.
+    app.wsgi_app = proxies.behind(context.settings.trusted_proxies, pages)  # type: ignore[method-assign, assignment]
     return app
 
 

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import (
     Field,
+    IPvAnyNetwork,
     SecretStr,
     ValidationError,
     field_validator,
@@ -79,6 +80,10 @@ class Settings(BaseSettings):
         "http://127.0.0.1:8000", description="The address people reach the pages at."
     )
     listen: str = Field("127.0.0.1:8000", description="Where the web server listens, as host:port.")
+    trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = Field(
+        (),
+        description="Web servers of yours in front, as addresses or networks: their X-Forwarded-For says who asked. Nobody else's is believed.",
+    )
     secret_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         (), description="Keys that sign links, newest first; old ones verify for ever."
     )
@@ -178,7 +183,13 @@ class Settings(BaseSettings):
     )
 
     @field_validator(
-        "secret_keys", "lookup_keys", "chain_keys", "tracking_keys", "dkim_selectors", mode="before"
+        "trusted_proxies",
+        "secret_keys",
+        "lookup_keys",
+        "chain_keys",
+        "tracking_keys",
+        "dkim_selectors",
+        mode="before",
     )
     @classmethod
     def _split_list(cls, value: Any) -> Any:
