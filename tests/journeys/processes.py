@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing.context import ForkServerProcess
@@ -80,6 +81,17 @@ class Process:
         code = self._process.exitcode
         assert code is not None, f"it still runs:\n{self.said()}"
         return code
+
+    def wait_until_it_sends(self, seconds: float = _PATIENCE) -> None:
+        """Wait until a worker has signed in; before that it does not listen to anybody. Raises TimeoutError."""
+        until = time.monotonic() + seconds
+        while not any(
+            f'"pid": {self.pid},' in line and '"worker_started"' in line
+            for line in self.said().splitlines()
+        ):
+            if time.monotonic() > until:
+                raise TimeoutError(self.said())
+            time.sleep(0.02)
 
     def stop(self, seconds: float = _PATIENCE) -> None:
         """Ask it to end, and wait until it has done so in an orderly way."""

@@ -125,6 +125,8 @@ def send_with_kills(trial: Trial, kills: int, workers: int) -> None:
             tally.kill(trial, random.randrange(workers))
         trial.wait_until_finished(*trial.processes, seconds=120)
     for worker in trial.processes:
+        # The campaign may be over before the last of them has begun.
+        worker.wait_until_it_sends()
         worker.stop()
     check(trial, people.answered, tally)
 
