@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+import pytest
 from playwright.sync_api import Page
 
 from prefcentre.context import Context
@@ -10,6 +11,22 @@ from tests.browser.stage import SCREENSHOTS
 from tests.web.admin.conftest import PASSWORD, make_staff
 
 WIDTHS = (1440, 1024, 390)
+# Each width and each scheme is among the first three; the long suite looks at all six.
+_LOOKED_AT = ((1440, False), (1024, False), (390, True))
+every_look = pytest.mark.parametrize(
+    ("width", "dark"),
+    [
+        pytest.param(
+            width,
+            dark,
+            id=f"{width}-{'dark' if dark else 'light'}",
+            marks=[] if (width, dark) in _LOOKED_AT else [pytest.mark.full],
+        )
+        for width in WIDTHS
+        for dark in (False, True)
+    ],
+)
+"""A page of the desk at every width, in light and dark."""
 
 
 @dataclass

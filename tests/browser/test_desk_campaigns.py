@@ -12,7 +12,7 @@ from prefcentre.context import Context
 from prefcentre.messages import service as messages
 from prefcentre.messages.service import Shown
 from prefcentre.testing.makers import Cast, make_person
-from tests.browser.desk import WIDTHS, DeskWindow
+from tests.browser.desk import DeskWindow, every_look
 
 pytestmark = pytest.mark.xdist_group("browser")
 
@@ -193,8 +193,7 @@ def test_without_scripts_the_editor_is_a_form(desk_as: DeskAs) -> None:
 
 
 @pytest.mark.usefixtures("autumn")
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("width", WIDTHS)
+@every_look
 def test_pages_about_campaigns_fit_every_screen(desk_as: DeskAs, width: int, dark: bool) -> None:  # noqa: FBT001 - a table's column
     desk = desk_as("author", width=width, dark=dark)
     scheme = "dark" if dark else "light"

@@ -13,7 +13,7 @@ from prefcentre.delivery import service as delivery
 from prefcentre.delivery.models import DeliveryState
 from prefcentre.reporting import service as reporting
 from prefcentre.testing.makers import Cast
-from tests.browser.desk import WIDTHS, DeskWindow
+from tests.browser.desk import DeskWindow, every_look
 from tests.delivery.conftest import prepare, write_campaign
 from tests.reporting.conftest import put
 from tests.web.admin.campaigns import draft, finished, sent
@@ -60,8 +60,7 @@ def test_a_campaign_is_scheduled_sent_watched_and_read(
     expect(desk.page.get_by_role("link", name="ada@example.org")).to_be_visible()
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("width", WIDTHS)
+@every_look
 def test_pages_about_figures_fit_every_screen(
     desk_as: DeskAs, context: Context, cast: Cast, width: int, *, dark: bool
 ) -> None:

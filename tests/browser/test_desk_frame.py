@@ -6,15 +6,14 @@ import pytest
 from playwright.sync_api import expect
 
 from prefcentre.testing.makers import Cast
-from tests.browser.desk import WIDTHS, DeskWindow
+from tests.browser.desk import DeskWindow, every_look
 
 pytestmark = pytest.mark.xdist_group("browser")
 
 DeskAs = Callable[..., DeskWindow]
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("width", WIDTHS)
+@every_look
 def test_the_frame_fits_every_screen(desk_as: DeskAs, width: int, *, dark: bool) -> None:
     desk = desk_as("admin", width=width, dark=dark)
     scheme = "dark" if dark else "light"

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from prefcentre.testing import FrozenClock
-from tests.browser.desk import DeskWindow
+from tests.browser.desk import DeskWindow, every_look
 from tests.web.admin.conftest import PASSWORD
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -98,8 +98,7 @@ def test_a_passkey_can_be_taken_away(desk_as: DeskAs) -> None:
     expect(page.get_by_text("blue key", exact=True)).to_have_count(0)
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 390])
+@every_look
 def test_pages_about_accounts_read_well(desk_as: DeskAs, width: int, *, dark: bool) -> None:
     desk = desk_as("admin", width=width, dark=dark)
     scheme = "dark" if dark else "light"

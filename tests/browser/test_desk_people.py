@@ -10,7 +10,7 @@ from prefcentre.context import Context
 from prefcentre.people import importing
 from prefcentre.reasons import Reason
 from prefcentre.testing.makers import Cast, make_suppression
-from tests.browser.desk import DeskWindow
+from tests.browser.desk import DeskWindow, every_look
 
 pytestmark = pytest.mark.xdist_group("browser")
 
@@ -68,14 +68,14 @@ def test_a_file_is_brought_in_step_by_step_and_taken_back(
     desk.look(f"desk-import-undone-{width}")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", WIDTHS)
+@every_look
 def test_people_are_found_and_seen_whole(
-    desk_as: DeskAs, cast: Cast, context: Context, width: int, scheme: str
+    desk_as: DeskAs, cast: Cast, context: Context, width: int, *, dark: bool
 ) -> None:
+    scheme = "dark" if dark else "light"
     with context.db.writing() as session:
         make_suppression(session, context, "ada@example.org", Reason.MANUAL, "sms")
-    desk = desk_as("admin", width=width, dark=scheme == "dark")
+    desk = desk_as("admin", width=width, dark=dark)
     page = desk.open("/admin/people")
     desk.look(f"desk-people-{width}-{scheme}")
     page.get_by_label("Address, name, @domain or +number").fill("love")

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from prefcentre.doctor import service as doctor
 from prefcentre.doctor.service import Check, Level
 from prefcentre.testing import RecordingSmtpServer
-from tests.browser.desk import WIDTHS, DeskWindow
+from tests.browser.desk import DeskWindow, every_look
 
 DeskAs = Callable[..., DeskWindow]
 
@@ -27,8 +27,7 @@ def _no_world(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "examine_domain", lambda *_: CHECKS[2:])
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("width", WIDTHS)
+@every_look
 def test_every_page_fits_every_screen(desk_as: DeskAs, width: int, *, dark: bool) -> None:
     desk = desk_as("admin", width=width, dark=dark)
     scheme = "dark" if dark else "light"
