@@ -225,8 +225,13 @@ def look(
 
 
 def release(session: Session, worker_id: int, campaign_id: int) -> int:
-    """Give back what this worker had claimed of a campaign that was stopped."""
-    return queries.give_back(session, worker_id, campaign_id)
+    """Give back what this worker had claimed of a campaign that was stopped; of a cancelled one that ends at once."""
+    given = queries.give_back(session, worker_id, campaign_id)
+    campaign = campaigns.by_id(session, campaign_id) if given else None
+    if campaign is not None and campaign.state == CampaignState.CANCELLED:
+        # Somebody who has just cancelled it is looking, and the next round is half a minute away.
+        queries.cancel_rest(session, campaign_id, given)
+    return given
 
 
 @dataclass(frozen=True, slots=True)

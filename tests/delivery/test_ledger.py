@@ -216,6 +216,21 @@ def test_a_cancelled_campaign_ends_at_the_gate(
     assert outcomes(any_context) == {"cancelled": 1}
 
 
+@pytest.mark.parametrize(("stop", "state"), [("pause", "pending"), ("cancel", "cancelled")])
+def test_what_a_sender_gives_back_of_a_cancelled_campaign_ends_at_once(
+    any_context: Context, spring: Campaign, worker: int, stop: str, state: str
+) -> None:
+    claim(any_context, worker, spring)
+    with any_context.db.writing() as session:
+        if stop == "pause":
+            campaigns.pause(session, spring.slug)
+        else:
+            campaigns.cancel(session, any_context, spring.slug)
+    with any_context.db.writing() as session:
+        assert ledger.release(session, worker, spring.id or 0) == 1
+    assert outcomes(any_context) == {state: 1}
+
+
 def test_a_result_is_written_once(any_context: Context, spring: Campaign, worker: int) -> None:
     claimed = claim(any_context, worker, spring)
     gate(any_context, worker, claimed)
