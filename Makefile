@@ -11,8 +11,9 @@ DEVELOPMENT := $(VENV)/.development.stamp
 # Programs that the benchmarks compare us with live apart, so that nothing of theirs gets among ours.
 PEERS := $(VENV)/peers
 # `make test PYTEST_ARGS="-k unsubscribe"` passes words on to pytest.
+# More workers than cores, because many tests wait: for a lease to run out, for processes to begin, for a browser.
 # `make bench BENCH_ARGS="send --processes 2"` measures one thing; benchmarks/README.md lists them.
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
+PYTEST := $(BIN)/python -m pytest -n 4 --dist loadgroup $(PYTEST_ARGS)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

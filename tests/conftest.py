@@ -80,6 +80,18 @@ def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.load_profile("quick" if is_quick else "full")
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give tests the names by which pytest-xdist keeps a group together.
+
+    It writes them where pytest kept names before 9.2, so that each worker would begin a demonstration of its own.
+    """
+    for item in items:
+        named = getattr(item, "_nodeid", None)
+        if named not in {None, item.nodeid}:
+            item._id = type(item._id).parse(named)
+
+
 def pytest_report_header() -> str:
     """Say it when something is left out."""
     return "postfix: " + ("tested" if may_be_root() else "NOT tested, it needs root or sudo")
