@@ -3,7 +3,7 @@
 import ipaddress
 from datetime import date
 from typing import Any, Literal, Self
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from email_validator import EmailNotValidError, validate_email
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
@@ -125,12 +125,7 @@ class ThrottleEntry(Rates):
 
 def parse_smtp_url(url: str) -> SmtpServer:
     """Read a mail server's address. Raises ValueError in words when it is not one, or would send in the clear."""
-    try:
-        parts = urlsplit(url)
-        named_port = parts.port
-    except ValueError:
-        # What Python says here repeats a part of the address, which may be the password.
-        raise ValueError(_URL_HELP) from None
+    parts, named_port = taken_apart(url, _URL_HELP)
     schemes: dict[str, tuple[Literal["none", "starttls", "tls"], int]] = {
         "smtp": ("none", 25),
         "smtps": ("tls", 465),
@@ -151,6 +146,16 @@ def parse_smtp_url(url: str) -> SmtpServer:
         password=SecretStr(unquote(parts.password)) if parts.password else None,
         security=security,
     )
+
+
+def taken_apart(url: str, help_: str) -> tuple[SplitResult, int | None]:
+    """The parts of a server's address, and its port. Raises ValueError with these words, which repeat no password."""
+    try:
+        parts = urlsplit(url)
+        return parts, parts.port
+    except ValueError:
+        # What Python says here repeats a part of the address, which may be the password.
+        raise ValueError(help_) from None
 
 
 def is_loopback(host: str) -> bool:

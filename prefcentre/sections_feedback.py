@@ -1,11 +1,11 @@
 """Settings of mail that comes back: the domain it comes back to, and the mailboxes it is fetched from."""
 
 from typing import Any, Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
-from prefcentre.accounts import is_loopback, normal_domain
+from prefcentre.accounts import is_loopback, normal_domain, taken_apart
 
 _URL_HELP = "must be like imaps://user:password@mail.example.com, imap+starttls://… or pop3s://…, with %40 for an @ in the name"
 _SCHEMES: dict[str, tuple[Literal["imap", "pop3"], Literal["none", "starttls", "tls"], int]] = {
@@ -120,12 +120,7 @@ class Feedback(BaseModel):
 
 def parse_mailbox_url(url: str) -> MailboxServer:
     """Read a mailbox's address. Raises ValueError in words when it is none, or would show the password on the way."""
-    try:
-        parts = urlsplit(url)
-        named_port = parts.port
-    except ValueError:
-        # What Python says here repeats a part of the address, which may be the password.
-        raise ValueError(_URL_HELP) from None
+    parts, named_port = taken_apart(url, _URL_HELP)
     if (
         parts.scheme not in _SCHEMES
         or not parts.hostname
