@@ -233,11 +233,6 @@ def last_run(session: Session) -> datetime | None:
 # --- restored databases ---------------------------------------------------------------------------------------------
 
 
-def journal_mark(session: Session) -> int:
-    """Up to which line of the journal this database has gone."""
-    return int(session.execute(sa.select(col(JournalMark.line))).scalar() or 0)
-
-
 def move_journal_mark(session: Session, line: int) -> None:
     """It has gone up to this line now."""
     known = session.get(JournalMark, 1) or JournalMark(id=1)

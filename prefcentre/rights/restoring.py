@@ -115,7 +115,7 @@ def put_lost_ends_aside(context: Context) -> int:
 
 
 def _missing(session: Session, context: Context) -> Iterable[Line]:
-    return journal.read(context.settings.journal_dir, queries.journal_mark(session))
+    return journal.missing(session, context.settings.journal_dir)
 
 
 def _do_some(context: Context) -> bool:

@@ -116,6 +116,11 @@ def is_behind(db: Database, folder: Path) -> bool:
         return last > queries.journal_mark(session)
 
 
+def missing(session: Session, folder: Path) -> Iterator[Line]:
+    """The lines that this database does not know, as far as this session sees it. Raises Unavailable."""
+    return read(folder, queries.journal_mark(session))
+
+
 def require_current(db: Database, folder: Path) -> None:
     """Refuse to write to anybody from a database that does not know who has left since. Raises Unavailable (R137)."""
     if is_behind(db, folder):
