@@ -174,20 +174,23 @@ class Composer:
         data = variant.layout.joined(pieces).encode()
         if len(data) > MAX_OCTETS:
             raise ContentError(f"The message has {len(data) // 1000} kB when filled in.")
-        self._check_link(data, recipient.public_id, return_path)
+        self._check_link(data, recipient.public_id, delivery_id)
         mail_from = f"b-{return_path}@{self._returns_to}"
         return Message(mail_from, rcpt_to, data, f"<{own_id}@{self._domain}>", smtputf8)
 
-    def _check_link(self, data: bytes, public_id: int, return_path: str) -> None:
+    def _check_link(self, data: bytes, public_id: int, delivery_id: int) -> None:
         """Read the octets as a stranger would, and trust nothing that was used to write them (L15)."""
         try:
             token = headers.own_unsubscribe_token(data)
             found = self._signer.read_numbers(TokenKind.UNSUBSCRIBE, token)
+            leaving = self._takes_mail and self._signer.read_return_path(
+                headers.own_leaving_token(data)
+            )
         except InvalidToken as error:
             raise ForeignLink("The message has no unsubscribe link of ours.") from error
         if (found[0], found[2]) != (public_id, self._campaign_id):
             raise ForeignLink("The unsubscribe link in the message is somebody else's.")
-        if self._takes_mail and f" <mailto:u-{return_path}@".encode() not in data:
+        if leaving and leaving != (self._campaign_id, delivery_id):
             raise ForeignLink("The address to unsubscribe by mail is somebody else's.")
 
     def _turn_to(self, at: datetime) -> None:

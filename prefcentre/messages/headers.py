@@ -30,7 +30,9 @@ _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")
 _PLAIN_PHRASE = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?: [A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _PLAIN_NAME = 60
 _LIST_UNSUBSCRIBE = b"\nList-Unsubscribe:"
-_OWN_ADDRESS = re.compile(rb"\s*<[^<>\s]*?/u/([A-Za-z0-9_-]+)>(?:,\r\n <mailto:[^<>\s]+>)?\r\n")
+_OWN_ADDRESS = re.compile(
+    rb"\s*<[^<>\s]*?/u/([A-Za-z0-9_-]+)>(?:,\r\n <mailto:u-([^<>@\s]+)@[^<>\s]+>)?\r\n"
+)
 
 
 def clean(text: str) -> str:
@@ -132,13 +134,22 @@ def boundary(secret: str) -> str:
 
 def own_unsubscribe_token(data: bytes) -> str:
     """The unsubscribe token that stands in the headers of finished octets (L15). Raises InvalidToken."""
+    return _own_unsubscribe(data)[1].decode("ascii")
+
+
+def own_leaving_token(data: bytes) -> str:
+    """The token of the address to leave by mail that stands there (L15, R39); empty without one. Raises InvalidToken."""
+    return (_own_unsubscribe(data)[2] or b"").decode("ascii")
+
+
+def _own_unsubscribe(data: bytes) -> re.Match[bytes]:
     end = data.find(b"\r\n\r\n") + 2
     start = data.find(_LIST_UNSUBSCRIBE, 0, end)
     found = _OWN_ADDRESS.match(data, start + len(_LIST_UNSUBSCRIBE), end) if start >= 0 else None
     # A second header of this name would be read in ways that we can't know.
     if found is None or data.find(_LIST_UNSUBSCRIBE, found.end() - 1, end) >= 0:
         raise InvalidToken("The message has no List-Unsubscribe header of its own.")
-    return found[1].decode("ascii")
+    return found
 
 
 def _phrase(name: str) -> list[str]:
