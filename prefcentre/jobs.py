@@ -93,6 +93,7 @@ class Clockwork:
         self._steadiness = Steadiness(context.clock)
         self._watch: asyncio.Task[None] | None = None
         self._importer: subprocess.Popen[bytes] | None = None
+        self._fetcher: threading.Thread | None = None
         self._stops = threading.Event()
         # One instance of each job, run late rather than not at all: a missed heartbeat is still wanted.
         self._scheduler = AsyncIOScheduler(
@@ -324,9 +325,18 @@ class Clockwork:
             feedback.watch(self._context)
 
     def _fetch(self) -> None:
-        """Fetch what came back from the mailboxes whose time has come (R71)."""
-        if self._epoch is not None:
-            feedback.poll_due(self._context, self._stops)
+        """Fetch what came back from the mailboxes whose time has come (R71).
+
+        In a thread that ends with the process: a mail server that falls silent would hold up an orderly end, and each mail
+        that is safe with us is safe whenever that is.
+        """
+        if self._epoch is None or (self._fetcher is not None and self._fetcher.is_alive()):
+            return
+        look = partial(feedback.poll_due, self._context, self._stops)
+        self._fetcher = threading.Thread(
+            target=self._guarded, args=(look,), name="mailboxes", daemon=True
+        )
+        self._fetcher.start()
 
     def _weigh_expired(self) -> None:
         """Close addresses whose mails expire one after the other (R70)."""
@@ -345,7 +355,7 @@ class Clockwork:
             session, LEASE_NAME, self._owner, self._epoch
         )
 
-    def _guarded(self, job: Callable[[], None]) -> None:
+    def _guarded(self, job: Callable[[], object]) -> None:
         # The job boundary: a database that is away for a moment must not end the clockwork, which tries again by itself.
         try:
             job()

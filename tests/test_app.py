@@ -6,7 +6,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +17,7 @@ import pytest
 from prefcentre import app as composition
 from prefcentre.clock import SystemClock
 from prefcentre.context import Context
+from prefcentre.sections_feedback import Feedback
 from prefcentre.testing import Offer, RecordingSmtpServer
 from tests.installation import Installation, eventually, installation, request
 
@@ -218,6 +221,32 @@ def test_the_garbage_collector_leaves_a_senders_program_alone(context: Context) 
     frozen = gc.get_freeze_count()
     gc.unfreeze()
     assert frozen > 10_000
+
+
+def test_a_mail_server_that_falls_silent_holds_up_nobodys_end(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody who asked a sender to end would wait for the patience that we have with mailboxes."""
+    monkeypatch.setattr("prefcentre.jobs.FETCHING_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.setblocking(False)
+        url = f"imap://u:p@127.0.0.1:{silent.getsockname()[1]}"
+        feedback = Feedback.model_validate({"mailboxes": [{"name": "returns", "url": url}]})
+        settings = context.settings.model_copy(update={"feedback": feedback})
+        came: list[socket.socket] = []
+
+        def has_come() -> bool:
+            with suppress(BlockingIOError):
+                came.append(silent.accept()[0])
+            return bool(came)
+
+        composition.run_worker(replace(context, settings=settings, clock=SystemClock()), has_come)
+        waiting = [one for one in threading.enumerate() if one.name == "mailboxes"]
+        assert [one.is_alive() for one in waiting] == [True]
+        for one in came:
+            one.close()
+        waiting[0].join(20)
+        gc.unfreeze()
 
 
 def test_a_sender_takes_second_place_behind_pages() -> None:

@@ -174,13 +174,16 @@ def _reputation(context: Context) -> Iterator[Check]:
 
 def _mailboxes(context: Context) -> Iterator[Check]:
     """The mailboxes that what comes back is fetched from, as the last look at each has left them."""
-    failing = {look.name: look for look in feedback.failing(context)}
+    looks = feedback.looks(context)
     for mailbox in context.settings.feedback.mailboxes:
-        name, look = f"mailbox {mailbox.name}", failing.get(mailbox.name)
+        name, look = f"mailbox {mailbox.name}", looks.get(mailbox.name)
         if look is None:
-            yield Check(name, Level.OK, "What comes back is fetched.")
+            words = "It was never looked into. Workers do it, and “prefcentre feedback poll”."
+            yield Check(name, Level.WARNING, words)
         elif look.trouble:
             yield Check(name, Level.ERROR, f"{look.trouble} Tried {look.failures} times.")
+        elif not look.staying:
+            yield Check(name, Level.OK, f"Read at {look.looked_at:%Y-%m-%d %H:%M} UTC.")
         else:
             words = f"{look.staying} mails stay there, because they are too large or could not be taken in."
             yield Check(name, Level.WARNING, words)

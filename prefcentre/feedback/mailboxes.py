@@ -55,28 +55,29 @@ def poll(
 
 def poll_due(context: Context, stop: threading.Event) -> list[Fetched]:
     """As ``poll``, for those whose time has come; one that fails is tried at growing distances, up to an hour."""
-    with context.db.reading() as session:
-        looks = mailbox_queries.looks(session)
-    now = context.clock.now()
+    known, now = looks(context), context.clock.now()
     due = [
         one
         for one in context.settings.feedback.mailboxes
-        if one.name not in looks or now >= _next_look(context, looks[one.name])
+        if one.name not in known or now >= _next_look(context, known[one.name])
     ]
-    return [_look(context, one, stop) for one in due]
+    return [_look(context, one, stop) for one in due if not stop.is_set()]
+
+
+def looks(context: Context) -> dict[str, MailboxLook]:
+    """How the last look at each mailbox of the settings ended; one that nobody has looked at is not there."""
+    named = {one.name for one in context.settings.feedback.mailboxes}
+    if not named:
+        return {}
+    with context.db.reading() as session:
+        found = mailbox_queries.looks(session)
+        session.expunge_all()
+    return {name: look for name, look in found.items() if name in named}
 
 
 def failing(context: Context) -> Sequence[MailboxLook]:
     """The mailboxes of the settings that could not be read the last time, or where mails were left."""
-    named = {one.name for one in context.settings.feedback.mailboxes}
-    if not named:
-        return []
-    with context.db.reading() as session:
-        looks = mailbox_queries.looks(session)
-        session.expunge_all()
-    return [
-        look for name, look in looks.items() if name in named and (look.trouble or look.staying)
-    ]
+    return [look for look in looks(context).values() if look.trouble or look.staying]
 
 
 def _next_look(context: Context, look: MailboxLook) -> datetime:

@@ -9,7 +9,7 @@ from prefcentre.feedback.arriving import Arrival, take_in
 from prefcentre.feedback.counting import CameBack, came_back, recipients_who
 from prefcentre.feedback.effects import Effect, soft_score, take, take_many, weigh
 from prefcentre.feedback.lines import Line
-from prefcentre.feedback.mailboxes import Fetched, failing, poll, poll_due
+from prefcentre.feedback.mailboxes import Fetched, failing, looks, poll, poll_due
 from prefcentre.feedback.models import FeedbackEvent, InboundMessage, InboundState, MailboxLook
 from prefcentre.feedback.proving import mail_named
 from prefcentre.feedback.rates import Rate, current, in_words, of_campaign, watch
@@ -18,7 +18,7 @@ from prefcentre.feedback.rules import BounceReason, Event, FeedbackKind, Finding
 from prefcentre.feedback.upkeep import drop_old_detail, resolve_uncertain, weigh_expired
 from prefcentre.feedback.waiting import PAGE, Shown, how_many_wait, mails, settle, show
 from prefcentre.feedback.webhooks.calls import Call, Unreadable, Unverified
-from prefcentre.feedback.webhooks.front import PROVIDERS, take_call
+from prefcentre.feedback.webhooks.front import PROVIDERS, hears_complaints, take_call
 
 __all__ = [
     "PAGE",
@@ -47,9 +47,11 @@ __all__ = [
     "drop_old_detail",
     "failing",
     "forget",
+    "hears_complaints",
     "held_about",
     "how_many_wait",
     "in_words",
+    "looks",
     "mail_named",
     "mails",
     "of_campaign",

@@ -32,6 +32,10 @@ class Concern(StrEnum):
     STOPPED = "stopped"  # An account or a domain stands still until a person resumes it.
     REPUTATION = "reputation"  # Too many mails of a sender are called spam or bounce.
     CONTACT = "contact"  # Somebody wrote by the contact form and waits for an answer.
+    RETURNED = "returned"  # Mails came back that nobody could read or prove.
+    MAILBOX = (
+        "mailbox"  # A mailbox that mails come back to can't be read, or some of them stay there.
+    )
     SERVICE_MAIL = "service_mail"  # Confirmations or links have not gone out for a while.
 
 
@@ -73,6 +77,7 @@ def matters(session: Session, context: Context) -> list[Matter]:
         ),
         *_reputation(session, context),
         *_contact(session),
+        *_returned(session, context),
         *_service_mails(session, context),
     ]
 
@@ -130,6 +135,16 @@ def _contact(session: Session) -> Iterator[Matter]:
     waiting = contact.requests(session)
     if waiting:
         yield Matter(Concern.CONTACT, len(waiting), at=min(one.due_at for one in waiting))
+
+
+def _returned(session: Session, context: Context) -> Iterator[Matter]:
+    waiting = feedback.how_many_wait(session)
+    if waiting:
+        yield Matter(Concern.RETURNED, waiting)
+    for look in feedback.failing(context):
+        yield Matter(
+            Concern.MAILBOX, look.staying, look.name, why=look.trouble, at=look.succeeded_at
+        )
 
 
 def _service_mails(session: Session, context: Context) -> Iterator[Matter]:

@@ -1,5 +1,6 @@
 """What needs a person."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from prefcentre.campaigns import service as campaigns
@@ -8,8 +9,10 @@ from prefcentre.contact.service import ContactKind, Form
 from prefcentre.context import Context
 from prefcentre.delivery import service as delivery
 from prefcentre.delivery.models import DeliveryState
+from prefcentre.feedback import service as feedback
 from prefcentre.reporting import service as reporting
 from prefcentre.reporting.service import Concern, Matter
+from prefcentre.sections_feedback import Feedback
 from prefcentre.servicemail import service as servicemail
 from prefcentre.servicemail.service import ServiceMail, ServiceMailKind
 from prefcentre.testing import FrozenClock
@@ -33,6 +36,21 @@ def test_a_campaign_that_should_be_sent_needs_a_sender(
 ) -> None:
     start(any_context)
     assert [matter.concern for matter in matters(any_context)] == [Concern.NO_WORKER]
+
+
+def test_mails_that_came_back_and_mailboxes_that_fail_need_a_person(any_context: Context) -> None:
+    feedback.take_in(any_context, b"From: a@example.net\n\nwords\n", "pipe")
+    box = {"name": "returns", "url": "imap://u:p@127.0.0.1:9"}
+    settings = any_context.settings.model_copy(
+        update={"feedback": Feedback.model_validate({"mailboxes": [box]})}
+    )
+    here = replace(any_context, settings=settings)
+    (look,) = feedback.poll(here)
+    assert look.trouble
+    assert [(one.concern, one.count, one.about) for one in matters(here)] == [
+        (Concern.RETURNED, 1, ""),
+        (Concern.MAILBOX, 0, "returns"),
+    ]
 
 
 def test_a_held_campaign_says_why(any_context: Context, any_cast: Cast) -> None:

@@ -36,6 +36,7 @@ from prefcentre.feedback.webhooks.calls import (
     event_of,
 )
 from prefcentre.metrics.meters import WEBHOOK_CALLS
+from prefcentre.settings import Settings
 from prefcentre.subscribers import service as subscribers
 
 PROVIDERS: dict[str, Provider] = {
@@ -47,6 +48,12 @@ _LOOK_BACK, _LEAD = timedelta(days=30), timedelta(minutes=10)
 _AT_ONCE = 25
 
 log = structlog.get_logger()
+
+
+def hears_complaints(settings: Settings) -> bool:
+    """Whether anything is set up by which complaints and late bounces reach us: a mailbox, a domain, or a webhook."""
+    on = any(provider.is_on(settings.webhooks) for provider in PROVIDERS.values())
+    return on or settings.feedback.takes_mail
 
 
 def take_call(context: Context, name: str, call: Call) -> Counter[str]:

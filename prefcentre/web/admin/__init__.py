@@ -45,7 +45,7 @@ from prefcentre.web.admin import (
 )
 from prefcentre.web.admin.outcomes import LEFT_OUT
 from prefcentre.web.admin.viewer import local, signed_in
-from prefcentre.web.admin.words import ago, limit_of, nav_of, place, turned, why_it_waits
+from prefcentre.web.admin.words import ago, how_often, limit_of, nav_of, place, turned, why_it_waits
 from prefcentre.web.errors import STATUS
 
 LARGEST_BODY = 4 * 1024 * 1024
@@ -84,6 +84,7 @@ def make(context: Context) -> Flask:
         place=place,
         limit_of=limit_of,
         why_it_waits=why_it_waits,
+        how_often=how_often,
         refusal=LEFT_OUT.get,
         asset=files.asset,
         oidc_name=context.settings.oidc_name if oidc.is_offered(context.settings) else "",

@@ -9,6 +9,7 @@ from sqlmodel import Session
 
 from prefcentre.context import Context
 from prefcentre.delivery import service as delivery
+from prefcentre.feedback import service as feedback
 from prefcentre.reporting import service as reporting
 from prefcentre.reporting.service import Concern, Matter
 from prefcentre.rights import service as rights
@@ -39,6 +40,7 @@ def home(context: Context) -> ResponseReturnValue:
             "recent": recent,
             "trend": reporting.trend(session, context),
             "share": reporting.share,
+            "hears": feedback.hears_complaints(context.settings),
         }
     return render_template("admin/report/home.html", **values, **_now(context))
 
@@ -73,6 +75,12 @@ _WORDS: Mapping[Concern, tuple[str, str, str]] = {
         "",
     ),
     Concern.CONTACT: ("{people} wrote and wait for an answer", "Read them", ""),
+    Concern.RETURNED: ("{returned} back and could not be read or proved", "Look at them", ""),
+    Concern.MAILBOX: (
+        "The mailbox {about} can’t be read, or mails stay in it",
+        "See what came back",
+        "",
+    ),
     Concern.SERVICE_MAIL: (
         "{letters} waiting to go out for a while: confirmations or links",
         "See health",
@@ -85,12 +93,16 @@ _ELSEWHERE = {
     Concern.STOPPED: "/settings/health",
     Concern.SERVICE_MAIL: "/settings/health",
     Concern.CONTACT: "/requests",
+    Concern.RETURNED: "/feedback",
+    Concern.MAILBOX: "/feedback",
     Concern.REPUTATION: "/reports/reputation",
 }
 _RIGHTS = {
     Concern.HELD: Right.SEND,
     Concern.UNKNOWN: Right.SEND,
     Concern.CONTACT: Right.PRIVACY,
+    Concern.RETURNED: Right.PRIVACY,
+    Concern.MAILBOX: Right.PRIVACY,
 }
 _WHY = {"overdue": "Its time had passed before a sender was there."}
 
@@ -127,6 +139,7 @@ def _told(matter: Matter) -> dict[str, Any]:
             about=f"“{matter.name}”" if matter.name else matter.about,
             mails=_many(matter.count, "mail", "mails"),
             people=_many(matter.count, "person", "people"),
+            returned=_many(matter.count, "mail came", "mails came"),
             letters=_many(matter.count, "service mail is", "service mails are"),
         ),
         "why": _WHY.get(matter.why, matter.why),

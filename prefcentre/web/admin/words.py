@@ -11,6 +11,7 @@ from werkzeug.datastructures import MultiDict
 
 from prefcentre.consent.service import Topic
 from prefcentre.delivery.service import Obstacle, Waiting
+from prefcentre.preferences.service import Frequency
 
 _PLACES = {
     "campaigns": ("campaigns", "media", "templates", "snippets"),
@@ -23,6 +24,11 @@ _PLACES = {
 }
 _PLACE_OF = {first: place for place, firsts in _PLACES.items() for first in firsts}
 _SCOPES = {"all": "everywhere", "domain": "the whole domain"}
+_FREQUENCIES = {
+    Frequency.ALL: "as it comes",
+    Frequency.WEEKLY: "at most weekly",
+    Frequency.MONTHLY: "at most monthly",
+}
 _WAITS = {
     Obstacle.PAUSED: "somebody paused it; “Resume” goes on",
     Obstacle.NO_WORKER: "nothing that sends mail is running; whoever runs the server has to start it",
@@ -99,6 +105,11 @@ def limit_of(scope: str) -> str:
 def why_it_waits(waiting: Waiting) -> str:
     """Why a campaign does not go on, for somebody who has buttons and no command line."""
     return _WAITS.get(waiting.what, waiting.why)
+
+
+def how_often(frequency: Frequency) -> str:
+    """How many mails somebody wants at most."""
+    return _FREQUENCIES[frequency]
 
 
 def browser(agent: str) -> str:

@@ -7,11 +7,12 @@ import pytest
 
 from prefcentre.context import Context
 from prefcentre.delivery.service import Obstacle, Waiting
+from prefcentre.preferences.service import Frequency
 from prefcentre.reasons import Reason
 from prefcentre.testing.makers import Cast
 from prefcentre.web.admin.actors import names
 from prefcentre.web.admin.outcomes import LEFT_OUT
-from prefcentre.web.admin.words import browser, limit_of, place, why_it_waits
+from prefcentre.web.admin.words import browser, how_often, limit_of, place, why_it_waits
 from tests.delivery.conftest import start
 
 NEWS: Any = SimpleNamespace(key="news", name="Product news")
@@ -71,6 +72,14 @@ def test_a_limit_is_called_by_what_it_limits() -> None:
 @pytest.mark.parametrize("what", [Obstacle.PAUSED, Obstacle.NO_WORKER])
 def test_nobody_at_the_desk_is_told_a_command(what: Obstacle) -> None:
     assert "prefcentre" not in why_it_waits(Waiting(what, "“prefcentre run” starts some"))
+
+
+def test_every_frequency_has_words() -> None:
+    assert {how_often(one) for one in Frequency} == {
+        "as it comes",
+        "at most weekly",
+        "at most monthly",
+    }
 
 
 def test_every_reason_has_words() -> None:
