@@ -212,6 +212,28 @@ def test_everything_is_caught_only_at_the_outermost_boundaries() -> None:
     assert stray == []
 
 
+def test_the_account_of_acts_is_only_added_to() -> None:
+    """Nobody puts right what they did: its package adds and reads, and else only erasure and retention know its table."""
+    texts = {path.relative_to(PACKAGE).as_posix(): path.read_text() for path in source_files()}
+    knows = {
+        name
+        for name, text in texts.items()
+        if re.search(r"prefcentre\.audit\.(models|queries)|audit_event", text)
+        and not name.startswith(("audit/", "migrations/"))
+    }
+    assert knows == {
+        "people/undoing_queries.py",
+        "rights/places_queries.py",
+        "rights/retention_queries.py",
+    }
+    assert not re.search(r"\b(update|delete)\(.*AuditEvent", texts["people/undoing_queries.py"])
+    assert not [
+        name
+        for name, text in texts.items()
+        if name.startswith("audit/") and re.search(r"\b(update|delete|merge)\(", text)
+    ]
+
+
 def test_only_the_sender_and_local_inboxes_are_asynchronous() -> None:
     stray = [
         f"{path.relative_to(ROOT)}:{node.lineno}"

@@ -104,8 +104,10 @@ def _page(
 def suppression_counts(context: Context) -> ResponseReturnValue:
     """How many entries there are by reason and place; apart from the page, which need not wait for a million to be counted."""
     with context.db.reading() as session:
+        # The list asks for the part alone; whoever has no scripts follows a link and needs a page.
+        part = "HX-Request" in request.headers
         return render_template(
-            "admin/people/suppression_counts.html",
+            f"admin/people/suppression_counts{'' if part else '_page'}.html",
             counts=suppression.counts(session, context),
             topics=consent.topics(session),
         )

@@ -339,6 +339,9 @@ def test_suppressions_are_listed_checked_added_and_lifted(
 ) -> None:
     admin = desk("admin")
     assert "Mailbox does not exist any more everywhere" in words(admin.get("/admin/suppressions"))
+    asks = {"HX-Request": "true"}
+    assert "<html" not in admin.get("/admin/suppressions/counts", headers=asks).text
+    assert "← Suppressions" in words(admin.get("/admin/suppressions/counts"))
     assert "Mailbox does not exist any more everywhere 1" in words(
         admin.get("/admin/suppressions/counts")
     )
