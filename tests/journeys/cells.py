@@ -37,9 +37,10 @@ SETTLED = frozenset(DeliveryState) - {
     DeliveryState.CLAIMED,
     DeliveryState.HANDING_OFF,
 }
-# Long enough for a busy machine to answer, short enough to wait for. The time after the dot is spent once for a message, the
-# others are spent at each attempt.
-IMPATIENT = Timeouts(connect=1.5, reply=1.5, dot=3.0)
+# Short enough to wait for, and long enough for a busy machine: a dozen senders and servers share one process, beside
+# other tests, and a server that is only late to speak would be taken for one that fell silent. The time after the dot is
+# spent once for a message, the others are spent at each attempt.
+IMPATIENT = Timeouts(connect=4.0, reply=4.0, dot=6.0)
 GRACE_SECONDS = 5.0
 GATE_SECONDS = 0.03
 
