@@ -20,11 +20,11 @@ _BREAKS = re.compile(r"<(?:br|/p|/div|/tr|/li|/h\d)\b[^<>]{0,200}>", re.IGNORECA
 # A returned message that stands in the text instead of in a part of its own begins like this.
 _COPY = re.compile(
     r"""^(?:
-        -{2,}.{0,10}\ ?(?:below\ this\ line|this\ is\ a\ copy|returned\ message|original\ message|unsent\ message|
-            message\ (?:header|text|follows)|enclosed\ is|header\ of\ the|the\ header|return(?:ed)?\ (?:copy|text)).{0,80}
+        \ ?\|?-{2,}.{0,10}\ ?(?:below\ this\ line|this\ is\ a\ copy|returned\ message|original\ message|unsent\ message|
+            (?:message|mail)\ (?:header|text|follows)|enclosed\ is|header\ of\ the|the\ header|return(?:ed)?\ (?:copy|text|mail)).{0,80}
       | (?:received|return-path|message-id|dkim-signature|mime-version):\s\S.{0,500}
-      | (?:original\ message\ (?:headers|follows)|your\ (?:original\ )?message\ (?:reads|follows|begins)|
-            message\ header(?:s)?\ follow|unsent\ message\ (?:below|follows)|the\ (?:headers\ of\ the\ )?original\ message\ (?:was|follows|headers)|
+      | (?:original\ message\ (?:headers|follows|as\ received)|your\ (?:original\ )?message\ (?:reads|follows|begins)|
+            message\ header(?:s)?\ follow|unsent\ message\ (?:below|follows)|the\ (?:headers\ of\ the\ )?original\ message\ (?:was|follows|headers|as\ received)|
             your\ message\ was:|diagnostic\ information\ for\ administrators).{0,80}
     )$""",
     re.IGNORECASE | re.MULTILINE | re.VERBOSE,
@@ -96,6 +96,9 @@ def taken_apart(raw: bytes) -> Mail:
 def decoded(value: str) -> str:
     """A header's value with its encoded words read, on one line."""
     flat = " ".join(value.split())[:4_000]
+    if not flat.isascii():
+        # Octets as they are, which RFC 5322 forbids and many servers send.
+        flat = _text(flat.encode("utf-8", "surrogateescape"), "utf-8")
     if "=?" not in flat:
         return flat
     try:

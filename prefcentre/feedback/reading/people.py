@@ -11,6 +11,7 @@ _TRIMMED = ".-_'´`*>]"
 _PREFIX = re.compile(
     r"^(?:rfc ?822|utf-8|smtp|x-[\w-]+|unknown|mailto|internet|addr)\s*;?\s*:?\s*", re.IGNORECASE
 )
+_X400 = re.compile(r"^(?:smtp|rfc-?822)=(?=[^=]+@)", re.IGNORECASE)
 _HEX = re.compile(r"\\x\{([0-9A-Fa-f]{2,6})\}")
 
 
@@ -44,7 +45,7 @@ def field_address(value: str) -> str | None:
 
 def trimmed(text: str) -> str | None:
     """An address without the marks of the sentence around it, or None when it is none."""
-    text = text.strip().rstrip(_TRIMMED).lstrip("'´`*<[=")
+    text = _X400.sub("", text.strip().rstrip(_TRIMMED).lstrip("'´`*<[="))
     local, at, domain = text.rpartition("@")
     if not at or not local or not domain or ".." in domain or domain.startswith("."):
         return None

@@ -29,6 +29,8 @@ _AUTO_HEADERS = (
     "x-away-text",
     "x-vacation",
 )
+_REJECTED = re.compile(r"\(rejected\)|automatically rejected|was (refused|rejected)", re.IGNORECASE)
+_REPORT_TYPE = re.compile(r"report-type\s*=\s*\"?delivery-status", re.IGNORECASE)
 _CHALLENGES = re.compile(
     r"boxbe|spamarrest|choicemail|knowspam|tmda|active spam killer|bluebottle|sendio|earthlink.{0,20}suspect",
     re.IGNORECASE,
@@ -62,16 +64,21 @@ def _understood(mail: Mail) -> tuple[FeedbackKind, list[Finding], dict[str, str]
     told = standard.status_report(mail)
     if told is not None:
         return told
-    if mail.report_type == "disposition-notification" or mail.leaf(
-        "message/disposition-notification"
-    ):
-        return FeedbackKind.AUTO_REPLY, [], {}
+    disposition = mail.leaf("message/disposition-notification")
+    if mail.report_type == "disposition-notification" or disposition:
+        # Some servers refuse with a notification of what became of the message, as Sieve does (RFC 5429 §2.2).
+        rejected = _REJECTED.search(f"{mail.get('auto-submitted')} {mail.words[:1_000]}")
+        refusal = standard.status_of(disposition, mail) if rejected else None
+        return refusal or (FeedbackKind.AUTO_REPLY, [], {})
     if (
         mail.leaf("application/gzip", "application/zip", "application/tlsrpt+gzip")
         or "report domain:" in mail.get("subject").lower()
     ):
         # Reports about DMARC and TLS are about no message.
         return FeedbackKind.UNKNOWN, [], {}
+    enclosed = _enclosed_report(mail)
+    if enclosed is not None:
+        return enclosed
     if _is_from_a_list(mail):
         return FeedbackKind.UNKNOWN, [], {}
     if _is_auto_reply(mail):
@@ -80,6 +87,14 @@ def _understood(mail: Mail) -> tuple[FeedbackKind, list[Finding], dict[str, str]
         return FeedbackKind.UNSUBSCRIBE, [], {}
     found = plain.bounce(mail)
     return (found[0], found[1], {}) if found else (FeedbackKind.UNKNOWN, [], {})
+
+
+def _enclosed_report(mail: Mail) -> tuple[FeedbackKind, list[Finding], dict[str, str]] | None:
+    """A report inside of a report: what a gateway that looks for viruses made of one on its way."""
+    if not (plain.is_from_a_daemon(mail) and _REPORT_TYPE.search(mail.copy[:10_000])):
+        return None
+    inside = taken_apart(mail.copy.encode("utf-8", "replace"))
+    return standard.status_report(inside) if inside.report_type == "delivery-status" else None
 
 
 def _is_leaving(mail: Mail) -> bool:
@@ -92,9 +107,12 @@ def _envelope(mail: Mail) -> str:
 
 
 def _is_from_a_list(mail: Mail) -> bool:
-    return bool(
-        mail.get("list-id") or mail.get("list-post") or mail.get("list-unsubscribe")
-    ) and not mail.get("x-failed-recipients")
+    """Whether a list sent it. A bounce that came to a list and went on to its owner has the list's headers, too."""
+    if not any(mail.get(name) for name in ("list-id", "list-post", "list-unsubscribe")):
+        return False
+    return not (
+        mail.get("x-failed-recipients") or (plain.is_from_a_daemon(mail) and plain.bounce(mail))
+    )
 
 
 def _is_auto_reply(mail: Mail) -> bool:

@@ -55,6 +55,11 @@ def status_report(mail: Mail) -> tuple[FeedbackKind, list[Finding], dict[str, st
         if found is None:
             return None
         block = mail.words[found.start() :]
+    return status_of(block, mail)
+
+
+def status_of(block: str, mail: Mail) -> tuple[FeedbackKind, list[Finding], dict[str, str]] | None:
+    """What the fields of a report say about each recipient, or None when they name nobody."""
     groups = fields(block)
     about, persons = _split(groups)
     if not persons:
@@ -165,14 +170,13 @@ def _split(groups: list[dict[str, str]]) -> tuple[dict[str, str], list[dict[str,
 
 
 def _recipient(person: Mapping[str, str], mail: Mail) -> tuple[FeedbackKind, Finding]:
-    address = next(
-        (
-            found
-            for name in ("final-recipient", "original-recipient", "x-actual-recipient")
-            if (found := people.field_address(person.get(name, "")))
-        ),
-        None,
-    )
+    named = [
+        found
+        for name in ("final-recipient", "original-recipient", "x-actual-recipient")
+        if (found := people.field_address(person.get(name, "")))
+    ]
+    # Inside of a mail system people may be called by the name of a machine, which is known to nobody else.
+    address = next((one for one in named if "." in one.rpartition("@")[2]), next(iter(named), None))
     if address is None:
         address = next(
             iter([*people.addresses_in(mail.get("x-failed-recipients")), *copy_recipients(mail)]),

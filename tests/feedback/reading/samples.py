@@ -386,6 +386,162 @@ SAMPLES: list[Sample] = [
         "From: Shop <shop@example.net>\nTo: news@mail.example.com\nSubject: Your delivery has been delayed\nList-Unsubscribe: <https://shop.example/u>\n\nYour parcel could not be delivered to you@example.net\n",
         "unknown",
     ),
+    Sample(
+        "bounce-that-a-list-passed-on",
+        words(
+            "I'm sorry, <ada@example.org> could not be reached:\n550 5.1.1 user unknown\n",
+            "Undelivered Mail Returned to Sender",
+            more="List-Id: <friends.example.net>\nPrecedence: bulk\n",
+        ),
+        "bounce",
+        [("ada@example.org", "no_such_user", True)],
+    ),
+    Sample(
+        "report-in-a-report",
+        f"""Return-Path: <>
+From: postmaster@gate.example.net
+To: {OURS}
+Subject: Delivery Status Notification (Failure)
+MIME-Version: 1.0
+Content-Type: multipart/mixed; boundary="==g"
+
+--==g
+Content-Type: message/rfc822
+
+"""
+        + status_report(failed("550 5.1.1 User unknown"))
+        + "\n--==g--\n",
+        "bounce",
+        [("ada@example.org", "no_such_user", True)],
+    ),
+    Sample(
+        "refused-by-the-mailbox",
+        f"From: Mail Delivery Subsystem <MAILER-DAEMON@mx.example.net>\nTo: {OURS}\nSubject: Automatically rejected mail\nAuto-Submitted: auto-replied (rejected)\nMIME-Version: 1.0\nContent-Type: multipart/report; report-type=disposition-notification; boundary=b\n\n--b\nContent-Type: text/plain\n\nWhat you sent to <ada@example.org> was automatically rejected: Quota exceeded\n--b\nContent-Type: message/disposition-notification\n\nFinal-Recipient: rfc822; ada@example.org\nDisposition: automatic-action/MDN-sent-automatically; deleted\n--b--\n",
+        "bounce",
+        [("ada@example.org", "mailbox_full", False)],
+    ),
+    Sample(
+        "told-behind-the-message-it-is-about",
+        words(
+            "Your message\n\n  To:      everybody@example.net\n  Subject: Spring\n\ndid not reach the following recipient(s):\n\nc=XX;a= ;p=Net;o=Site;dda:SMTP=ada@example.org; on Mon, 5 Jan\n    The recipient name is not recognized\n",
+            "Undeliverable: Spring",
+            "System Administrator <postmaster@mx.example.net>",
+        ),
+        "bounce",
+        [("ada@example.org", "no_such_user", True)],
+    ),
+    Sample(
+        "machine-of-a-mail-system",
+        status_report(
+            "Final-Recipient: rfc822;ada@store-7\nOriginal-Recipient: rfc822;ada@example.org\nAction: failed\nStatus: 5.0.0 (disk quota exceeded)"
+        ),
+        "bounce",
+        [("ada@example.org", "mailbox_full", False)],
+    ),
+    Sample(
+        "goes-on-although-called-a-failure",
+        words(
+            "What you sent could not be delivered to:\n\nada@example.org\n\nDelivery attempts will continue to be made for 5 day(s).\n",
+            "Delivery failure notification",
+        ),
+        "delay",
+        [("ada@example.org", "expired", False)],
+    ),
+    Sample(
+        "postponed",
+        words(
+            'Delivery to "ada@example.org" has been postponed due to a full mailbox.\n',
+            "Mail Delivery Warning",
+        ),
+        "delay",
+        [("ada@example.org", "mailbox_full", False)],
+    ),
+    Sample(
+        "going-in-circles",
+        words(
+            "   ----- The following addresses had permanent fatal errors -----\n<ada@example.org>\n\n554 Too many hops 26 (25 max): from mail.example.com via localhost\n",
+            "Returned mail: Too many hops",
+        ),
+        "bounce",
+        [("ada@example.org", "network", False)],
+    ),
+    Sample(
+        "too-long-in-the-queue",
+        words(
+            "<ada@example.org>:\nI couldn't establish an SMTP connection. (#4.4.1)\nThis message has been in the queue too long.\n"
+        ),
+        "bounce",
+        [("ada@example.org", "expired", False)],
+    ),
+    Sample(
+        "rejected-is-not-blocked",
+        words(
+            "<ada@example.org>:\nRemote host said: 550 5.1.1 <ada@example.org>: Recipient address rejected: example.org [RCPT]\n"
+        ),
+        "bounce",
+        [("ada@example.org", "no_such_user", True)],
+    ),
+    Sample(
+        "words-between-bars",
+        words(
+            "|-------------- Message log follows: --------------|\n no recipient of this message was found\n|------- Failed addresses follow: -------|\n ada@example.org ... unknown host\n|------ Message text follows: ------|\nRemoved, as user unknown to winter\n",
+            "mail failed, returning to sender",
+        ),
+        "bounce",
+        [("ada@example.org", "no_such_host", True)],
+    ),
+    Sample(
+        "chinese",
+        words(
+            "邮件无法发送到您指定的地址。\n\n<ada@example.org>: 用户不存在\n",
+            "邮件传输失败",
+            more="Content-Type: text/plain; charset=utf-8\n",
+        ),
+        "bounce",
+        [("ada@example.org", "no_such_user", True)],
+    ),
+    Sample(
+        "to-oneself",
+        words(
+            "<news@mail.example.com>: 550 5.1.1 user unknown\n\n--- Below this line is a copy of the message.\n\n"
+            + COPY.replace("To: ada@example.org", "To: news@mail.example.com")
+        ),
+        "bounce",
+        [("news@mail.example.com", "no_such_user", True)],
+    ),
+    Sample(
+        "header-in-plain-octets",
+        words(
+            "Сообщение не доставлено:\n\n<ada@example.org>: нет такого пользователя\n",
+            "Недоставленное сообщение",
+            more="Content-Type: text/plain; charset=utf-8\n",
+        ),
+        "bounce",
+        [("ada@example.org", "no_such_user", True)],
+    ),
+    Sample(
+        "one-sentence-with-a-reason",
+        words("User mailbox exceeds allowed size: ada@example.org\n", "Undeliverable Mail"),
+        "bounce",
+        [("ada@example.org", "mailbox_full", False)],
+    ),
+    Sample(
+        "trouble-in-numbers",
+        words(
+            "We had trouble delivering your message.\n\n1 error(s):\n\nSMTP Server <mx.example.org> rejected recipient <ada@example.org>\n  (Error following RCPT command). It responded as follows: [550 unknown user]\n",
+            "There was an error sending your mail",
+        ),
+        "bounce",
+        [("ada@example.org", "no_such_user", True)],
+    ),
+    Sample(
+        "statistics-of-a-postmaster",
+        words(
+            "Last week 17 messages were delivered and 2 were rejected.\n",
+            "Mail delivery statistics",
+        ),
+        "unknown",
+    ),
     Sample("empty", "", "unknown"),
 ]
 
