@@ -4,6 +4,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from prefcentre.authorities import authority_of
+
 LOGO_TYPES = {".svg": "image/svg+xml; charset=utf-8", ".png": "image/png"}
 _LARGEST_LOGO = 24 * 1024
 
@@ -41,8 +43,18 @@ class Brand(BaseModel):
     jurisdiction: str = Field(
         "", description="Whose law applies, such as Bulgaria (GDPR); told on receipts."
     )
+    country: str = Field(
+        "",
+        pattern=r"^([A-Z]{2})?$",
+        description="The country of the company, such as BG: whose data protection authority is named first.",
+    )
     authority: str = Field(
-        "", description="The data protection authority that people can complain to."
+        "",
+        description="The data protection authority that people can complain to; default: that of the country.",
+    )
+    officer: str = Field(
+        "",
+        description="The data protection officer: a name or an office, and how to reach them; shown beside the contact form.",
     )
     logo: Path | None = Field(
         None, description="An SVG or PNG of at most 24 KiB, shown in place of the name."
@@ -54,6 +66,12 @@ class Brand(BaseModel):
         if logo and logo.suffix.lower() not in LOGO_TYPES:
             raise ValueError("must be an .svg or a .png file")
         return logo
+
+    @property
+    def complaints_to(self) -> str:
+        """The authority that people can complain to, in words; "" when neither it nor the country is set."""
+        known = authority_of(self.country)
+        return self.authority or (f"{known.name}, {known.site}" if known else "")
 
 
 class DkimKey(BaseModel):

@@ -93,6 +93,8 @@ def _write_settings(folder: Path, listen: str, inbox: Path, smtp_port: int | Non
     document["brand"] = {
         "name": "Acme",
         "postal_address": "1 Example Street, 1000 Sofia, Bulgaria",
+        "country": "BG",
+        "officer": "Vera Petrova, privacy@example.com",
         "privacy_url": "https://www.example.com/privacy",
         "contact_email": "hello@example.com",
     }

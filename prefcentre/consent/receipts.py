@@ -128,7 +128,7 @@ def _processing(
         "retention_period": brand.retention or NOT_STATED,
         "jurisdiction": brand.jurisdiction or NOT_STATED,
         "recipient_third_parties": brand.recipients or NOT_STATED,
-        "authority": brand.authority or NOT_STATED,
+        "authority": brand.complaints_to or NOT_STATED,
         "withdrawal_method": f"{settings.public_url}/my-data, or the link in every message",
         "privacy_rights": _RIGHTS,
     }

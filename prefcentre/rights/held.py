@@ -117,7 +117,7 @@ def notice(session: Session, context: Context, language: str) -> dict[str, Any]:
             for rule in retention.rules_of(context.settings)
         ],
         "rights": list(RIGHTS),
-        "authority": brand.authority or said,
+        "authority": brand.complaints_to or said,
         "automated_decisions": "none",
     }
 

@@ -353,7 +353,7 @@ def _answer(
     words: str,
 ) -> None:
     if request.outcome is RightsOutcome.REFUSED:
-        authority = context.settings.brand.authority or consent.NOT_STATED
+        authority = context.settings.brand.complaints_to or consent.NOT_STATED
         values = {"reason": words, "authority": authority}
         _tell(session, context, request, ServiceMailKind.REQUEST_REFUSED, values)
     elif request.outcome is RightsOutcome.NOTHING_HELD:

@@ -32,6 +32,12 @@ def language() -> str:
     return languages.best(*wanted)
 
 
+def country_name(code: str) -> str:
+    """What the language of this page calls a country, by its ISO 3166 code; the code where it knows none."""
+    locale = get_locale()
+    return str(locale.territories.get(code, code)) if locale else code
+
+
 def _for_templates() -> dict[str, object]:
     locale = get_locale()
     spoken = locale.language if locale else languages.LANGUAGES[0]

@@ -320,6 +320,7 @@ STATES: dict[str, Act] = {
     "my-data-mistaken": my_data_mistaken,
     "my-data-asked": my_data_asked,
     "contact": go("/contact"),
+    "measuring": go("/measuring"),
     "contact-mistaken": contact_mistaken,
     "contact-sent": contact_sent,
     "landing": go("/"),

@@ -4,10 +4,11 @@ from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import lazy_gettext
 
+from prefcentre.authorities import AUTHORITIES, authority_of
 from prefcentre.contact import service
 from prefcentre.contact.service import ContactKind, Form, Problem
 from prefcentre.context import Context
-from prefcentre.web.languages import language
+from prefcentre.web.languages import country_name, language
 from prefcentre.web.public.requests import route
 
 _KINDS = {
@@ -44,24 +45,30 @@ def declare(pages: Blueprint, context: Context) -> None:
     route(pages, "POST", "/contact", act, context)
 
 
-def show(_: Context) -> ResponseReturnValue:
+def show(context: Context) -> ResponseReturnValue:
     """An empty form."""
-    return _page(Form(kind=request.args.get("kind", "")))
+    return _page(context, Form(kind=request.args.get("kind", "")))
 
 
 def act(context: Context) -> ResponseReturnValue:
     """Put what was written into the queue; the answer is the same whoever wrote it (T22)."""
     form = Form(**{name: request.form.get(name, "") for name in Form.__dataclass_fields__})
     if found := service.problems(context, form):
-        return _page(form, found), 400
+        return _page(context, form, found), 400
     with context.db.writing() as session:
         taken = service.take_in(session, context, form, ip=request.remote_addr, language=language())
     if not taken:
-        return _page(form, too_many=True), 429
+        return _page(context, form, too_many=True), 429
     return render_template("public/contact_sent.html")
 
 
-def _page(form: Form, problems: list[Problem] | None = None, *, too_many: bool = False) -> str:
+def _page(
+    context: Context, form: Form, problems: list[Problem] | None = None, *, too_many: bool = False
+) -> str:
+    own = context.settings.brand.country
+    countries = sorted(
+        ((country_name(one.country), one) for one in AUTHORITIES), key=lambda named: named[0]
+    )
     told = [_PROBLEMS[problem] for problem in problems or []]
     return render_template(
         "public/contact.html",
@@ -71,4 +78,6 @@ def _page(form: Form, problems: list[Problem] | None = None, *, too_many: bool =
         wrong=dict(reversed(told)),
         too_many=too_many,
         longest=service.LONGEST_MESSAGE,
+        own_authority=authority_of(own),
+        authorities=[named for named in countries if named[1].country != own],
     )
