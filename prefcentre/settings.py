@@ -38,12 +38,15 @@ from prefcentre.accounts import (
 from prefcentre.errors import SettingsError
 from prefcentre.sections import Brand, DkimKey, with_logo
 from prefcentre.sections_feedback import Feedback
+from prefcentre.sections_region import DataPlace, Region
 from prefcentre.sections_retention import Retention
 from prefcentre.sections_webhooks import Reputation, Webhooks
 
 __all__ = [
     "Brand",
+    "DataPlace",
     "DkimKey",
+    "Region",
     "Settings",
     "SmtpAccount",
     "SmtpServer",
@@ -172,6 +175,9 @@ class Settings(BaseSettings):
     )
     reputation: Reputation = Field(
         default_factory=Reputation, description="When bounces and complaints warn and stop."
+    )
+    region: Region = Field(
+        default_factory=Region, description="Where data may be, and where it goes, see below."
     )
     demo: bool = Field(False, description="Set by “prefcentre demo”: shows the local inbox.")
     demo_inbox: Path | None = Field(

@@ -4,6 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
 from prefcentre.db import BigId, enum_type, json_type
@@ -16,6 +17,7 @@ class AuditAction(StrEnum):
         "restricted"  # Put a person's data aside: stored, and used for nothing (GDPR art. 18).
     )
     UNRESTRICTED = "unrestricted"  # Took that back.
+    LOOKED_AT = "looked_at"  # Opened a person's page; noted once an hour.
     EXPORTED = "exported"  # Wrote an audience into a file.
     ANSWERED = "answered"  # Closed a request from the contact form.
     EDITED = "edited"  # Changed what is kept about a person.
@@ -64,6 +66,10 @@ class AuditAction(StrEnum):
     )
     REQUEST_CHANGED = "request_changed"  # Extended such a request, or stopped or started its clock.
     REQUEST_CLOSED = "request_closed"  # Ended such a request: done, refused or taken back.
+    TRANSFER_ACKNOWLEDGED = (
+        "transfer_acknowledged"  # Answered for sending data to a machine outside of the region.
+    )
+    TRANSFER_REVOKED = "transfer_revoked"  # Took that back.
     CAUGHT_UP = "caught_up"  # Brought a restored database up to what has been promised since.
 
 
@@ -71,6 +77,7 @@ class AuditEvent(SQLModel, table=True):
     """One act of staff. Append-only; the person is a plain number, so that it outlives their erasure."""
 
     __tablename__ = "audit_event"
+    __table_args__ = (sa.Index("ix_audit_event_subscriber_id_id", "subscriber_id", "id"),)
 
     id: int | None = Field(default=None, primary_key=True, sa_type=BigId)
     at: datetime

@@ -46,6 +46,31 @@ def matching(
     return list(session.exec(wanted.where(*[one for one in conditions if one is not None])))
 
 
+def has_looked(session: Session, actor: str, subscriber_id: int, since: datetime) -> bool:
+    """Whether somebody's look at a person has been noted since then."""
+    statement = sa.select(col(AuditEvent.id)).where(
+        col(AuditEvent.subscriber_id) == subscriber_id,
+        col(AuditEvent.action) == AuditAction.LOOKED_AT,
+        col(AuditEvent.actor) == actor,
+        col(AuditEvent.at) > since,
+    )
+    return session.execute(statement.limit(1)).first() is not None
+
+
+def people_of(session: Session, actor: str, since: datetime, until: datetime) -> set[int]:
+    """The numbers of people of whom somebody did or saw something in that time."""
+    statement = (
+        sa.select(col(AuditEvent.subscriber_id))
+        .where(
+            col(AuditEvent.actor) == actor,
+            col(AuditEvent.at).between(since, until),
+            col(AuditEvent.subscriber_id).is_not(None),
+        )
+        .distinct()
+    )
+    return {number for (number,) in session.execute(statement) if number is not None}
+
+
 def actors(session: Session) -> list[str]:
     """Everybody who ever did something, as the account calls them."""
     found = session.execute(sa.select(col(AuditEvent.actor)).distinct().order_by("actor"))

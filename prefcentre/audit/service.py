@@ -2,7 +2,7 @@
 
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlmodel import Session
@@ -18,7 +18,10 @@ __all__ = [
     "Wanted",
     "actors",
     "append",
+    "lists_taken",
     "newest",
+    "note_look",
+    "people_seen",
     "search",
     "watch",
 ]
@@ -44,6 +47,7 @@ class Acts:
     before: int | None
 
 
+_LOOK = timedelta(hours=1)
 _noted: ContextVar[list[AuditAction] | None] = ContextVar("noted_acts", default=None)
 
 
@@ -80,6 +84,13 @@ def append(
     )
 
 
+def note_look(session: Session, context: Context, subscriber_id: int, actor: str) -> None:
+    """Note that somebody opened a person's page, once for all they open within an hour (R149)."""
+    since = context.clock.now() - _LOOK
+    if not queries.has_looked(session, actor, subscriber_id, since):
+        append(session, context, AuditAction.LOOKED_AT, actor=actor, subscriber_id=subscriber_id)
+
+
 def newest(
     session: Session, subscriber_id: int | None = None, limit: int = 100
 ) -> list[AuditEvent]:
@@ -101,6 +112,27 @@ def search(session: Session, wanted: Wanted, limit: int = 50) -> Acts:
     )
     rows = tuple(found[:limit])
     return Acts(rows, rows[-1].id if len(found) > limit else None)
+
+
+def people_seen(session: Session, actor: str, since: datetime, until: datetime) -> set[int]:
+    """The numbers of people of whom somebody did something, or whose page they opened, in that time."""
+    return queries.people_of(session, actor, since, until)
+
+
+def lists_taken(
+    session: Session, since: datetime, until: datetime, actor: str | None, limit: int = 1_000
+) -> list[AuditEvent]:
+    """Lists of people that were taken out in that time, the latest first: exports, and those not to be written to."""
+    return queries.matching(
+        session,
+        actions=[AuditAction.EXPORTED, AuditAction.SUPPRESSIONS_EXPORTED],
+        actor=actor,
+        subscriber_id=None,
+        since=since,
+        until=until,
+        before=None,
+        limit=limit,
+    )
 
 
 def actors(session: Session) -> list[str]:

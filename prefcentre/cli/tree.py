@@ -24,6 +24,7 @@ _HOMES = {
     "exports": ("exports", "app"),
     "contact": ("contact", "app"),
     "retention": ("retention", "app"),
+    "records": ("records", "app"),
     "staff": ("staff", "app"),
 }
 

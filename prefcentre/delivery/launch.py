@@ -18,8 +18,9 @@ from prefcentre.delivery.facts import Question
 from prefcentre.delivery.filling import recipient_of
 from prefcentre.errors import Refused
 from prefcentre.messages import service as messages
-from prefcentre.messages.service import Compiled, Finding, Recipient
+from prefcentre.messages.service import Compiled, Finding, Level, Recipient
 from prefcentre.throttles import service as throttles
+from prefcentre.transfers import service as transfers
 
 SAMPLES = 200
 _CANCEL_CHUNK = 20_000
@@ -64,9 +65,21 @@ def check(session: Session, context: Context, slug: str) -> Checked:
         question = _question(session, context, source)
         rows = queries.sample_recipients(session, question, sendable(), SAMPLES)
         samples = [recipient_of(row) for row in rows]
-    return Checked(
-        source, compiled, messages.preflight(session, context, source, compiled, samples)
-    )
+    findings = messages.preflight(session, context, source, compiled, samples)
+    return Checked(source, compiled, [*findings, *_ways_out(session, context)])
+
+
+def _ways_out(session: Session, context: Context) -> list[Finding]:
+    """What keeps mail servers from being used (R147); an error when none is left."""
+    closed = transfers.closed_relays(session, context.settings)
+    if not closed:
+        return []
+    is_last = len(closed) == len(context.settings.accounts)
+    level = Level.ERROR if is_last else Level.WARNING
+    return [
+        Finding(level, "mail_server_outside", f"The mail server “{name}” is not used: {why}.")
+        for name, why in closed.items()
+    ]
 
 
 def plan_campaign(session: Session, context: Context, slug: str) -> Plan:

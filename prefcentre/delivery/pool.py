@@ -69,6 +69,8 @@ class Pool:
         # What other processes may have is not ours; the first look at the tables says how many are.
         self.limit = 0
         self.breaker = Breaker()
+        # Why nothing may go through it at all, which people have to settle; None when it may.
+        self.forbidden: str | None = None
         self._lanes: set[Lane] = set()
         self._idle: dict[Lane, float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -83,7 +85,7 @@ class Pool:
     @property
     def is_open(self) -> bool:
         """Whether it takes messages now; one at a time while nobody knows whether the server is back."""
-        if self._is_closing or not self.breaker.allows(self._loop.time()):
+        if self._is_closing or self.forbidden or not self.breaker.allows(self._loop.time()):
             return False
         return self.breaker.why is None or len(self._lanes) - len(self._idle) <= 1
 
@@ -122,7 +124,7 @@ class Pool:
             lane.on_free()
             if lane in self._idle:
                 break
-        if self._is_closing or not self._desk.has_work_for(self):
+        if self._is_closing or self.forbidden or not self._desk.has_work_for(self):
             return
         now = self._loop.time()
         allowed = min(self.breaker.allows(now) - self._opening, self.limit - self.held)

@@ -8,6 +8,7 @@ import re
 
 import structlog
 
+from prefcentre.accounts import SmtpAccount, SmtpServer
 from prefcentre.context import Context
 from prefcentre.delivery.transports.single import hand_over
 from prefcentre.dkim.service import Signers
@@ -15,6 +16,7 @@ from prefcentre.errors import InvalidAddress, Unavailable
 from prefcentre.messages.service import Message
 from prefcentre.servicemail import service as servicemail
 from prefcentre.servicemail.service import Composed, QueuedMail
+from prefcentre.transfers import service as transfers
 
 log = structlog.get_logger()
 _LINE_WITH_A_DOT = re.compile(rb"(?m)^\.")
@@ -24,20 +26,29 @@ def post_waiting(context: Context) -> int:
     """Hand over the service mails whose time has come; says how many were taken in hand."""
     if not context.settings.has_mail_server:
         return 0
+    account = _account(context)
+    if account is None:
+        return 0
     with context.db.writing() as session:
         due = servicemail.take(session, context)
     for mail in due:
-        code = _post(context, mail)
+        code = _post(context, mail, account.server)
         with context.db.writing() as session:
             servicemail.record(session, context, mail, code)
         log.info("service_mail", number=mail.id, kind=mail.kind.value, code=code)
     return len(due)
 
 
-def _post(context: Context, mail: QueuedMail) -> int | None:
+def _account(context: Context) -> SmtpAccount | None:
+    """The first way out that may be used; service mails wait while there is none (R147)."""
+    with context.db.reading() as session:
+        closed = transfers.closed_relays(session, context.settings)
+    return next((one for one in context.settings.accounts if one.name not in closed), None)
+
+
+def _post(context: Context, mail: QueuedMail, server: SmtpServer) -> int | None:
     try:
         composed = servicemail.compose(context, mail)
-        server = context.settings.accounts[0].server
         reply = asyncio.run(hand_over(server, _message(context, composed), lambda: True))
     except InvalidAddress:
         return 553

@@ -16,6 +16,7 @@ from prefcentre.campaigns.service import Campaign, CampaignState
 from prefcentre.context import Context
 from prefcentre.delivery import ledger, report, watch_queries
 from prefcentre.throttles import service as throttles
+from prefcentre.transfers import service as transfers
 
 _DOMAINS = 10
 _DEFERRED_ROWS = 5_000
@@ -110,6 +111,8 @@ def _waiting(
     if campaign.state != CampaignState.PAUSED:
         yield from _no_sender(session, context)
     if campaign.state == CampaignState.SENDING:
+        for name, why in transfers.closed_relays(session, context.settings).items():
+            yield Waiting(Obstacle.MAIL_SERVER, f"mail server “{name}” is not used: {why}")
         for trouble in ledger.troubles(session, context):
             yield Waiting(Obstacle.MAIL_SERVER, trouble)
         yield from _limits(session, campaign.id or 0, found.at)

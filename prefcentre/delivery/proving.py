@@ -25,6 +25,7 @@ from prefcentre.reasons import Reason
 from prefcentre.settings import SmtpAccount
 from prefcentre.suppression import service as suppression
 from prefcentre.tokens import LinkToken, TokenKind
+from prefcentre.transfers import service as transfers
 
 log = structlog.get_logger()
 
@@ -69,6 +70,8 @@ def send_proof(context: Context, account: str, email: str, sender: str = "") -> 
     Unavailable when the server can't be used.
     """
     found = _account(context, account)
+    with context.db.reading() as session:
+        transfers.require_open(session, context.settings, found.name)
     message = _compose(context, found, email, sender or context.settings.service_sender_address)
     refused: list[Reason] = []
 

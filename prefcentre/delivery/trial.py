@@ -24,6 +24,7 @@ from prefcentre.lookup import LookupKind
 from prefcentre.messages.service import Composer, Message, Recipient
 from prefcentre.subscribers import service as subscribers
 from prefcentre.suppression import service as suppression
+from prefcentre.transfers import service as transfers
 
 log = structlog.get_logger()
 
@@ -53,6 +54,8 @@ def send_test(context: Context, checked: Checked, email: str) -> Trial:
             skipped.append(decision)
         return not skipped
 
+    with context.db.reading() as session:
+        transfers.require_open(session, context.settings, context.settings.accounts[0].name)
     # Asked once before anything is said to the server, so that a refusal leaves no trace there.
     reply = asyncio.run(hand_over(context.settings.smtp, message, opens)) if opens() else None
     if reply is None:

@@ -28,6 +28,7 @@ from prefcentre.log import know, masked
 from prefcentre.suppression import journal
 from prefcentre.throttles import service as throttles
 from prefcentre.throttles.service import Limit, Room
+from prefcentre.transfers import service as transfers
 
 # One claim is about one second of work, so that little is in hand when a campaign is paused or a process dies.
 MIN_BATCH, MAX_BATCH = 100, 1_000
@@ -166,8 +167,10 @@ class Worker:
         lessons = self._desk.lessons.take()
         shares = {pool.scope: (pool.account.connections, pool.held) for pool in self._pools}
         limits, rooms, widths = await self._store.do(self._share_limits, lessons, shares)
+        closed = await self._store.do(transfers.closed_relays, self._context.settings)
         for pool in self._pools:
             pool.limit = widths.pop(pool.scope)
+            pool.forbidden = closed.get(pool.account.name)
         self._gate.crowd = sum(pool.held for pool in self._pools)
         self._valve.learn(limits, rooms, widths)
         self._desk.wake()

@@ -22,6 +22,8 @@ from prefcentre.feedback import service as feedback
 from prefcentre.feedback.service import Line
 from prefcentre.migrations import current
 from prefcentre.settings import SECRETS_FILE, Settings, SmtpServer, is_loopback
+from prefcentre.transfers import service as transfers
+from prefcentre.transfers.service import Standing
 
 __all__ = [
     "Check",
@@ -60,6 +62,7 @@ def examine(settings: Settings, world: World, clock: Clock | None = None) -> lis
                 checks += _sender_domains(context, world, keys)
                 checks += _reputation(context)
                 checks += _mailboxes(context)
+                checks += _places(context)
     except PrefcentreError as error:
         checks.append(Check("database", Level.ERROR, str(error)))
         checks += _mail_servers(settings, world)
@@ -187,6 +190,17 @@ def _mailboxes(context: Context) -> Iterator[Check]:
         else:
             words = f"{look.staying} mails stay there, because they are too large or could not be taken in."
             yield Check(name, Level.WARNING, words)
+
+
+def _places(context: Context) -> Iterator[Check]:
+    """What gets people's data and stands outside, or where nobody knows (R147)."""
+    with context.db.reading() as session:
+        for name, why in transfers.closed_relays(session, context.settings).items():
+            yield Check(f"smtp {name}", Level.ERROR, f"It is not used: {why}.")
+    for one in transfers.endpoints(context.settings):
+        if one.standing is Standing.UNKNOWN:
+            words = f"Nobody said in which country {one.host} stands ({one.role}). Name it under [[region.places]]."
+            yield Check("where data is", Level.WARNING, words)
 
 
 def _mail_servers(settings: Settings, world: World) -> Iterator[Check]:

@@ -259,6 +259,7 @@ WITHOUT_PEOPLE: Mapping[str, str] = {
     "lease": "processes",
     "mailbox_look": "when a mailbox was looked at",
     "mailbox_seen": "what a mail server calls a mail",
+    "transfer_acknowledgement": "which machines outside may get data, and who answers for it",
     "leaving_reason": "why somebody left, without a name from the beginning",
     "left_out": "numbers",
     "media": "pictures for mails",

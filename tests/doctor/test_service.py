@@ -78,6 +78,9 @@ def remote(context: Context, monkeypatch: pytest.MonkeyPatch) -> Settings:
     (folder / "campaign.toml").write_text(f'from = "Acme <news@{DOMAIN}>"\n')
     monkeypatch.setenv("PREFCENTRE_SMTP_URL", "smtp+starttls://relay.example.com")
     monkeypatch.setenv("PREFCENTRE_DKIM_SELECTORS", "s1")
+    monkeypatch.setenv(
+        "PREFCENTRE_REGION", '{"places": [{"host": "relay.example.com", "country": "BG"}]}'
+    )
     return configuration.load()
 
 
@@ -479,3 +482,16 @@ def test_nobody_at_the_other_end_is_told() -> None:
 
 def test_a_real_disk_has_some_room(tmp_path: Path) -> None:
     assert RealWorld().free_bytes(tmp_path) > 0
+
+
+@pytest.mark.usefixtures("remote")
+def test_what_stands_outside_or_nobody_knows_where_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """R147: a relay outside is an error, because nothing goes through it; one without a country is worth a look."""
+    for country, level, words in (
+        ("US", Level.ERROR, "stands in US, outside of the EEA"),
+        ("", Level.WARNING, "in which country relay.example.com stands"),
+    ):
+        place = f'{{"host": "relay.example.com", "country": "{country}"}}' if country else ""
+        monkeypatch.setenv("PREFCENTRE_REGION", f'{{"places": [{place}]}}')
+        found = service.examine(configuration.load(), PaperWorld())
+        assert any(one.level is level and words in one.message for one in found), country

@@ -8,6 +8,7 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlmodel import Session
 
+from prefcentre.audit import service as audit
 from prefcentre.campaigns import service as campaigns
 from prefcentre.consent import service as consent
 from prefcentre.consent.service import Channel, ConsentState
@@ -18,6 +19,7 @@ from prefcentre.errors import InvalidInput, NotFound, PrefcentreError, Refused
 from prefcentre.people import service as people
 from prefcentre.people.service import Desk, Found, Grant, Order, People, Search
 from prefcentre.rights import service as rights
+from prefcentre.subscribers import service as subscribers
 from prefcentre.subscribers.rules import shown
 from prefcentre.subscribers.service import PROFILE, Subscriber
 from prefcentre.suppression import service as suppression
@@ -103,7 +105,11 @@ def link(one: Found | Subscriber) -> str:
 
 
 def person_page(context: Context, public_id: int) -> ResponseReturnValue:
-    """Everything about one person, and the answer to "why would they get that campaign?"."""
+    """Everything about one person, and the answer to "why would they get that campaign?". Who looked is noted (R149)."""
+    with context.db.writing() as session:
+        person = subscribers.by_public_id(session, public_id)
+        if person is not None:
+            audit.note_look(session, context, person.id or 0, viewer().actor)
     return _page(context, public_id, done=_DONE.get(request.args.get("done", "")))
 
 

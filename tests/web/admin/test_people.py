@@ -219,7 +219,7 @@ def test_breaks_restrictions_links_and_entries(desk: Desk, cast: Cast, context: 
         answer = post(admin, f"{base}/{act}", form)
         assert answer.status_code == 400, act
         assert "Nothing was changed." in answer.text
-    assert len(acts(context)) == 7
+    assert len([act for act in acts(context) if act[0] != "looked_at"]) == 7
 
 
 def test_what_staff_may_not_lift_stays(desk: Desk, cast: Cast, context: Context) -> None:

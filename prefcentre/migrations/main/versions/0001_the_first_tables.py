@@ -984,6 +984,7 @@ def upgrade() -> None:
             sa.Enum(
                 "restricted",
                 "unrestricted",
+                "looked_at",
                 "exported",
                 "answered",
                 "edited",
@@ -1028,6 +1029,8 @@ def upgrade() -> None:
                 "request_opened",
                 "request_changed",
                 "request_closed",
+                "transfer_acknowledged",
+                "transfer_revoked",
                 "caught_up",
                 native_enum=False,
                 length=32,
@@ -1041,6 +1044,7 @@ def upgrade() -> None:
         sa.Column("details", JSON, nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_event")),
     )
+    op.create_index("ix_audit_event_subscriber_id_id", "audit_event", ["subscriber_id", "id"])
     op.create_table(
         "contact_request",
         sa.Column("id", BIG_ID, nullable=False),
@@ -1510,6 +1514,19 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_mailbox_look")),
     )
     op.create_table(
+        "transfer_acknowledgement",
+        sa.Column("id", BIG_ID, nullable=False),
+        sa.Column("host", sa.String(length=255), nullable=False),
+        sa.Column("country", sa.String(length=2), nullable=False),
+        sa.Column("basis", sa.String(), nullable=False),
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("revoked_by", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_transfer_acknowledgement")),
+    )
+    op.create_index("ix_transfer_acknowledgement_host", "transfer_acknowledgement", ["host"])
+    op.create_table(
         "mailbox_seen",
         sa.Column("mailbox", sa.String(length=32), nullable=False),
         sa.Column("uid", sa.String(length=128), nullable=False),
@@ -1703,6 +1720,7 @@ def downgrade() -> None:
         "feedback_rate",
         "mailbox_look",
         "mailbox_seen",
+        "transfer_acknowledgement",
     ):
         op.drop_table(name)
     for name in (
