@@ -1,5 +1,6 @@
 """The record of processing activities (GDPR art. 30(1)), made from the settings and topics as they are now (R148)."""
 
+import re
 from typing import Any
 
 from sqlmodel import Session
@@ -12,6 +13,8 @@ from prefcentre.settings import Settings
 from prefcentre.transfers import service as transfers
 from prefcentre.transfers.service import Standing
 
+# Numbers of requirements, which mean something to whoever works on the code alone.
+_FOR_BUILDERS = re.compile(r" ?\([RTD]\d+\)")
 _PEOPLE = ("subscribers and former subscribers", "people who wrote on the contact form", "staff")
 _DATA = {
     "who they are": "e-mail address, phone number, postal address, names, language, time zone, attributes from sign-ups and imports",
@@ -55,7 +58,7 @@ def record(session: Session, context: Context) -> dict[str, Any]:
         "recipients": _recipients(settings),
         "transfers": _transfers(session, settings),
         "periods": [
-            {"rule": rule.name, "what": rule.what, "days": rule.days}
+            {"rule": rule.name, "what": _FOR_BUILDERS.sub("", rule.what), "days": rule.days}
             for rule in rights.rules_of(settings)
         ],
         "measures": list(_MEASURES),

@@ -31,7 +31,13 @@ def _no_world(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_page_fits_every_screen(desk_as: DeskAs, width: int, *, dark: bool) -> None:
     desk = desk_as("admin", width=width, dark=dark)
     scheme = "dark" if dark else "light"
-    for path, name in (("settings", "settings"), ("settings/mail", "mail"), ("audit", "audit")):
+    for path, name in (
+        ("settings", "settings"),
+        ("settings/mail", "mail"),
+        ("settings/places", "places"),
+        ("settings/record", "record"),
+        ("audit", "audit"),
+    ):
         desk.open(f"/admin/{path}")
         desk.look(f"desk-{name}-{width}-{scheme}")
     desk.open("/admin/settings/health")
@@ -48,3 +54,14 @@ def test_a_proof_from_button_to_signature(desk_as: DeskAs, smtpd: RecordingSmtpS
     desk.page.get_by_label("Source of the mail").fill(smtpd.messages[0].data.decode())
     desk.page.get_by_role("button", name="Read it").click()
     expect(desk.page.get_by_text("No DKIM signature is in this text.")).to_be_visible()
+
+
+def test_a_breach_is_counted(desk_as: DeskAs) -> None:
+    """R150: from the question to how many people and which data, on a phone."""
+    desk = desk_as("privacy_officer", width=390)
+    page = desk.open("/admin/requests/breach")
+    page.get_by_label("It began").fill("2000-01-01T00:00")
+    page.get_by_label("It ended").fill("2099-01-01T00:00")
+    page.get_by_role("button", name="Count them").click()
+    expect(page.get_by_text("No list was taken out.")).to_be_visible()
+    desk.look("desk-breach-390")
