@@ -71,6 +71,14 @@ def import_(  # noqa: PLR0913 - a command has as many options as it has
     delimiter: Annotated[
         str | None, typer.Option(help="What separates cells, if the first line does not show it.")
     ] = None,
+    special: Annotated[
+        bool,
+        typer.Option(
+            "--special-categories",
+            help="Keep columns that sound like health, religion and the like: they are needed, and these people "
+            "agreed to that explicitly.",
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Bring people in from a CSV file or a spreadsheet.
@@ -81,6 +89,7 @@ def import_(  # noqa: PLR0913 - a command has as many options as it has
     options = replace(
         _options(topic, channel, basis, source, columns or [], dry_run, encoding, delimiter),
         evidence=evidence,
+        special=special,
     )
     with opened() as context, _progress(as_json) as progress, _little_garbage():
         result = imports.import_file(context, file, options, progress, _tell_mapping)

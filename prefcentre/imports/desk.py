@@ -203,6 +203,7 @@ def ask_check(session: Session, run_id: int, options: ImportOptions) -> None:
     if seen.problem:
         raise InvalidInput(seen.problem)
     service.check_grant(session, options)
+    service.refuse_special({column.name: column.field for column in seen.columns}, options)
     told = asdict(replace(options, encoding=options.encoding or seen.encoding))
     told.pop("dry_run")
     mapping = {column.name: column.field for column in seen.columns}

@@ -28,7 +28,7 @@ from prefcentre.imports.judging import Judge, Prepared, Reject
 from prefcentre.imports.queries import Run
 from prefcentre.imports.reader import Task
 from prefcentre.imports.rejects import Rejects
-from prefcentre.subscribers.service import ImportState
+from prefcentre.subscribers.service import ImportState, looks_special
 
 __all__ = [
     "CHUNK",
@@ -88,6 +88,8 @@ class ImportOptions:
     encoding: str | None = None
     delimiter: str | None = None
     dry_run: bool = False
+    special: bool = False
+    """Whether columns that sound like special categories may be kept, which somebody has to say (R151)."""
 
     @property
     def grants(self) -> bool:
@@ -159,6 +161,7 @@ def import_file(
     try:
         sheet = csvfile.open_sheet(readable, options.encoding, options.delimiter)
         settled = columns.settle(sheet.header, options.columns)
+        refuse_special(settled.told, options)
         if tell is not None:
             tell(settled.told)
         job = _Job(context, sheet, settled, grant, progress)
@@ -201,6 +204,28 @@ def _as_csv(context: Context, path: Path, progress: Progress) -> Path:
         size = path.stat().st_size
         spreadsheets.to_csv(path, target, lambda _: progress(0, size))
     return target
+
+
+def special_columns(told: Mapping[str, str | None]) -> dict[str, str]:
+    """The columns that would become attributes and sound like special categories, each with its category (R151)."""
+    found: dict[str, str] = {}
+    for name, becomes in told.items():
+        if (becomes or "").startswith(columns.ATTRIBUTE):
+            category = looks_special(name) or looks_special(str(becomes))
+            if category is not None:
+                found[name] = category
+    return found
+
+
+def refuse_special(told: Mapping[str, str | None], options: ImportOptions) -> None:
+    """Raises InvalidInput when there are such columns and nobody said that they may be kept."""
+    found = {} if options.special else special_columns(told)
+    if found:
+        names = ", ".join(f"“{name}” ({category})" for name, category in found.items())
+        raise InvalidInput(
+            f"These columns sound like special categories of data: {names}. Leave them out, or confirm that they are "
+            "needed and that these people agreed to that explicitly (GDPR art. 9)."
+        )
 
 
 def _silent(_done: int, _size: int) -> None:

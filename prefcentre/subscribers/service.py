@@ -18,6 +18,7 @@ from prefcentre.subscribers import identities, many, queries, rules
 from prefcentre.subscribers.many import Outcome, Record, Rehearsal, Settled
 from prefcentre.subscribers.models import ImportPart, ImportRun, ImportState, Subscriber
 from prefcentre.subscribers.rules import PROFILE, Person
+from prefcentre.subscribers.special_categories import looks_special
 
 __all__ = [
     "PROFILE",
@@ -40,6 +41,7 @@ __all__ = [
     "find_by_phone",
     "imports_wait",
     "keys_of",
+    "looks_special",
     "person",
     "phone_number",
     "put_back",

@@ -15,7 +15,7 @@ from prefcentre.context import Context
 from prefcentre.errors import InvalidInput, NotFound, Refused
 from prefcentre.imports import desk
 from prefcentre.imports.desk import Look
-from prefcentre.imports.service import FIELDS, ImportOptions
+from prefcentre.imports.service import FIELDS, ImportOptions, special_columns
 from prefcentre.people import undoing
 from prefcentre.subscribers.service import ImportRun, ImportState
 from prefcentre.web.admin import actors
@@ -122,6 +122,7 @@ def _page(
         fields=[field for field in FIELDS if field != "attributes"],
         outlook=dict(run.outlook),
         counts=dict(run.counts) or dict(run.outlook).get("counts", {}),
+        special=special_columns({one.name: one.field for one in seen.columns}),
         has_changes=bool(run.stored_file) and desk.changes_file(run).is_file(),
         has_rejects=desk.rejects_file(run) is not None,
         undone=undoing.told(run),
@@ -208,6 +209,7 @@ def _said(run: ImportRun) -> ImportOptions:
         basis=parts["basis"],
         source=parts["source"],
         evidence=parts["evidence"],
+        special=bool(form.get("special")),
     )
 
 

@@ -12,6 +12,7 @@ from prefcentre.audit import service as audit
 from prefcentre.campaigns.models import Campaign
 from prefcentre.consent import service as consents
 from prefcentre.context import Context
+from prefcentre.imports import desk as imports
 from prefcentre.people import importing
 from prefcentre.subscribers import service as subscribers
 from prefcentre.subscribers.models import Subscriber
@@ -504,3 +505,21 @@ def test_nothing_stored_is_run_by_a_browser(
         assert "<svg/onload" not in page.text, path
         assert "49" not in re.findall(r"\b49\b", page.text), path
         assert 'href="javascript:' not in page.text, path
+
+
+def test_a_column_that_sounds_special_is_asked_about_before_anything_is_read(
+    context: Context, desk: Desk
+) -> None:
+    """R151: the question is there, what was chosen stays, and the word of whoever confirms is kept."""
+    client = desk("admin")
+    body = {"file": (io.BytesIO(b"email,Religion\nzoe@example.org,none\n"), "people.csv")}
+    page = post(client, "/admin/people/import", body).headers["Location"]
+    assert "sound like special categories" in client.get(page).text
+    form = {"column": ["email", "Religion"], "field": ["email", "attribute"]}
+    refused = post(client, f"{page}/check", form)
+    assert refused.status_code == 400
+    assert "“Religion” (religion or belief)" in refused.text
+    assert post(client, f"{page}/check", form | {"special": "yes"}).status_code == 303
+    with context.db.reading() as session:
+        (run,) = imports.runs(session)
+        assert imports.options_of(run).special
