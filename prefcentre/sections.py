@@ -74,6 +74,23 @@ class Brand(BaseModel):
         return self.authority or (f"{known.name}, {known.site}" if known else "")
 
 
+class SignUpForm(BaseModel):
+    """What the form for signing up asks besides topics and addresses."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    for_the_young: bool = Field(
+        False,
+        description="Whether young people are meant, too: the form asks whoever signs up to say that they are old enough.",
+    )
+    minimum_age: int = Field(
+        0,
+        ge=0,
+        le=21,
+        description="From which age one may agree alone; 0 takes that of the brand's country: 14 in Bulgaria, else 16.",
+    )
+
+
 class DkimKey(BaseModel):
     """One key that signs mail from a domain and its subdomains (R48)."""
 

@@ -36,7 +36,7 @@ from prefcentre.accounts import (
     parse_smtp_url,
 )
 from prefcentre.errors import SettingsError
-from prefcentre.sections import Brand, DkimKey, with_logo
+from prefcentre.sections import Brand, DkimKey, SignUpForm, with_logo
 from prefcentre.sections_feedback import Feedback
 from prefcentre.sections_region import DataPlace, Region
 from prefcentre.sections_retention import Retention
@@ -48,6 +48,7 @@ __all__ = [
     "DkimKey",
     "Region",
     "Settings",
+    "SignUpForm",
     "SmtpAccount",
     "SmtpServer",
     "ThrottleEntry",
@@ -61,6 +62,8 @@ __all__ = [
 SECRETS_FILE = "secrets.toml"
 SETTINGS_FILE = "prefcentre.toml"
 MIN_SECRET_LENGTH = 16
+# From which age people may agree alone; countries may lower the sixteen years of GDPR art. 8 to thirteen.
+_USUAL_AGE, _AGES = 16, {"BG": 14}
 
 
 class Settings(BaseSettings):
@@ -175,6 +178,9 @@ class Settings(BaseSettings):
     )
     reputation: Reputation = Field(
         default_factory=Reputation, description="When bounces and complaints warn and stop."
+    )
+    sign_up: SignUpForm = Field(
+        default_factory=SignUpForm, description="What the form for signing up asks, see below."
     )
     region: Region = Field(
         default_factory=Region, description="Where data may be, and where it goes, see below."
@@ -333,6 +339,13 @@ class Settings(BaseSettings):
     def has_mail_server(self) -> bool:
         """Whether mail can be handed to anybody."""
         return bool(self.smtp_accounts or self.smtp_url)
+
+    @property
+    def asked_age(self) -> int | None:
+        """The age that the form for signing up asks for; None when it asks for none (GDPR art. 8, R100)."""
+        if not self.sign_up.for_the_young:
+            return None
+        return self.sign_up.minimum_age or _AGES.get(self.brand.country, _USUAL_AGE)
 
     @property
     def keeps_mail_here(self) -> bool:

@@ -34,6 +34,7 @@ class Problem(StrEnum):
     NO_PHONE = "no_phone"  # A topic by phone or text message, but no number.
     BAD_PHONE = "bad_phone"  # Not a number, or without its country.
     NO_POSTAL_ADDRESS = "no_postal_address"  # A topic by post, but nowhere to send it.
+    TOO_YOUNG = "too_young"  # The form asks for it, and they did not say that they are old enough.
     TOO_LONG = "too_long"  # More than any name or address has.
 
 

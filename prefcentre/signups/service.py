@@ -67,7 +67,17 @@ class SignUp:
     language: str = "en"
     track_opens: bool = False
     track_clicks: bool = False
+    old_enough: bool = False
+    """Whether they said that they have the age that the form asks for; nobody is asked for a date (R100)."""
     wordings: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Proof:
+    """The words that were shown, by topic key, and what else somebody said."""
+
+    wordings: Mapping[str, int]
+    evidence: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +194,8 @@ def problems(context: Context, form: SignUp) -> list[Problem]:
         found.append(Problem.BAD_ADDRESS)
     if form.phone.strip() and not _is_good(partial(subscribers.phone_number, context), form.phone):
         found.append(Problem.BAD_PHONE)
+    if context.settings.asked_age is not None and not form.old_enough:
+        found.append(Problem.TOO_YOUNG)
     if any(len(getattr(form, name)) > most for name, most in LONGEST.items()):
         found.append(Problem.TOO_LONG)
     return found
@@ -214,7 +226,9 @@ def sign_up(
     number = subscribers.phone_number(context, form.phone) if form.phone.strip() else None
     topics = {topic.key: topic for topic in consents.topics(session)}
     places = sorted(offered(session, form.places))
-    act = partial(_record, session, context, wordings=form.wordings, how=how, at=at)
+    age = context.settings.asked_age
+    said = {"age": f"said to be at least {age}"} if age is not None and form.old_enough else None
+    act = partial(_record, session, context, proof=_Proof(form.wordings, said), how=how, at=at)
     if address is None:
         if number is None or _by_phone(session, context, number) is None:
             person = _add(session, context, form, None, number)
@@ -310,7 +324,7 @@ def confirm_sign_up(
         for place in chosen
         if not is_proven(place[1]) and states.get(place) is not ConsentState.GRANTED
     ]
-    act = partial(_record, session, context, person, wordings=wordings, how=how)
+    act = partial(_record, session, context, person, proof=_Proof(wordings), how=how)
     act(waiting, ConsentAction.CONFIRMED)
     act(anew, ConsentAction.GRANTED)
     act(
@@ -368,7 +382,7 @@ def _record(
     places: Iterable[Place],
     action: ConsentAction,
     *,
-    wordings: Mapping[str, int],
+    proof: _Proof,
     how: Visit,
     at: datetime | None = None,
 ) -> None:
@@ -386,9 +400,10 @@ def _record(
                 method=how.method.value,
                 source=SOURCE,
                 at=at,
-                wording_id=wordings.get(key),
+                wording_id=proof.wordings.get(key),
                 ip=how.ip,
                 user_agent=how.user_agent,
+                evidence=proof.evidence,
             )
             for key, channel in places
         ],

@@ -32,6 +32,12 @@ _PROBLEMS = {
         "postal_address",
         lazy_gettext("Write the postal address that we should write to."),
     ),
+    Problem.TOO_YOUNG: (
+        "old_enough",
+        lazy_gettext(
+            "Only who is old enough can sign up alone. If you are younger, ask your parents to write to us."
+        ),
+    ),
     Problem.TOO_LONG: ("first_name", lazy_gettext("Write less; this is longer than we can keep.")),
 }
 _TEXTS = ("email", "phone", "postal_address", "first_name")
@@ -89,6 +95,7 @@ def _read(context: Context) -> SignUp:
         language=language(),
         track_opens="track_opens" in form,
         track_clicks="track_clicks" in form,
+        old_enough="old_enough" in form,
         wordings=shown,
         **texts,
     )
@@ -129,4 +136,5 @@ def _page(
         problems=told,
         wrong=dict(reversed(told)),
         words_first=words_first,
+        asked_age=context.settings.asked_age,
     )
