@@ -27,6 +27,7 @@ __all__ = [
     "NoticeState",
     "NoticeText",
     "Shown",
+    "about",
     "change",
     "discard",
     "every",
@@ -41,6 +42,7 @@ __all__ = [
     "publish",
     "published",
     "published_with",
+    "topic_of",
 ]
 
 POLICY = ""

@@ -6,6 +6,10 @@ twice, because its key names notice and person.
 """
 
 from collections.abc import Sequence
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import SMTP
+from types import SimpleNamespace
 from typing import Any
 
 from sqlmodel import Session
@@ -15,7 +19,7 @@ from prefcentre.context import Context
 from prefcentre.notices import queries, rules, service
 from prefcentre.notices.models import Notice, NoticePersonState, NoticeState
 from prefcentre.servicemail import service as servicemail
-from prefcentre.servicemail.service import ServiceMail, ServiceMailKind
+from prefcentre.servicemail.service import QueuedMail, ServiceMail, ServiceMailKind
 from prefcentre.tokens import LinkToken, TokenKind
 
 GATHERED_AT_ONCE = 1_000
@@ -160,3 +164,20 @@ def _paragraphs(text: str) -> Sequence[str]:
 def key(notice: Notice, subscriber_id: int) -> str:
     """What names the mail that tells this person of this notice."""
     return f"notice:{notice.id}:{subscriber_id}"
+
+
+def sample(session: Session, context: Context, notice: Notice, language: str) -> EmailMessage:
+    """The mail as somebody with this language would get it, for whoever is about to publish it."""
+    person = SimpleNamespace(id=0, public_id=0, email="you@example.com", language=language)
+    mail = _mail(session, context, notice, person)
+    now = context.clock.now()
+    row = QueuedMail(
+        key=mail.key,
+        kind=mail.kind,
+        email=mail.to,
+        language=mail.language,
+        parts=dict(mail.values),
+        created_at=now,
+        not_before=now,
+    )
+    return message_from_bytes(servicemail.compose(context, row).data, policy=SMTP)

@@ -238,8 +238,9 @@ def test_another_purpose_needs_consent_anew(
         asked = notices.of_person(session, any_context, ada.id or 0, "en")
     assert [one.reason for one in against] == [Reason.NO_CONSENT]
     assert [(one.topic_key, one.asks) for one in asked] == [("product-news", (Channel.EMAIL,))]
-    text = message_from_bytes(smtpd.messages[0].data, policy=policy.default)
-    assert "/p/" in text.get_body(("plain",)).get_content()  # type: ignore[attr-defined]
+    body = message_from_bytes(smtpd.messages[0].data, policy=policy.default).get_body(("plain",))
+    assert body is not None
+    assert "/p/" in body.get_content()
 
     token = LinkToken(TokenKind.PREFERENCES, ada.public_id, issued=any_context.clock.now().date())
     with any_context.db.writing() as session:
