@@ -51,7 +51,7 @@ def declare(pages: Blueprint, context: Context) -> None:
     add(pages, context, "GET", "/notices/new", notice_new, Right.PRIVACY)
     add(pages, context, "POST", "/notices/new", notice_make, Right.PRIVACY)
     add(pages, context, "GET", "/notices/<int:number>", notice_page, Right.LOOK)
-    add(pages, context, "POST", "/notices/<int:number>", notice_change, Right.PRIVACY)
+    add(pages, context, "POST", "/notices/<int:number>/change", notice_change, Right.PRIVACY)
     add(pages, context, "POST", "/notices/<int:number>/publish", notice_publish, Right.PRIVACY)
     add(pages, context, "POST", "/notices/<int:number>/discard", notice_discard, Right.PRIVACY)
 

@@ -47,7 +47,7 @@ def test_a_notice_is_written_looked_at_and_published(
     assert "Privacy policy, version 1" in page
     assert "4 of 4 people" in page
     assert "Told by mail" in page
-    assert post(client, "/admin/notices/1", DRAFT).status_code in {400, 409}
+    assert post(client, "/admin/notices/1/change", DRAFT).status_code in {400, 409}
     with context.db.reading() as session:
         actions = session.execute(sa.select(col(AuditEvent.action))).scalars().all()
     assert {AuditAction.NOTICE_CHANGED, AuditAction.NOTICE_PUBLISHED} <= set(actions)
@@ -72,7 +72,7 @@ def test_a_draft_is_changed_and_thrown_away(desk: Desk, context: Context, cast: 
     post(client, "/admin/notices/new", DRAFT)
     changed = post(
         client,
-        "/admin/notices/1",
+        "/admin/notices/1/change",
         DRAFT | {"about": "product-news", "renews": "on", "summary-0": "Now about tea."},
     )
     assert changed.status_code == 303
