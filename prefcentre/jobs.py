@@ -255,11 +255,12 @@ class Clockwork:
 
     def _post(self) -> None:
         """Do what pages asked for, and hand over confirmations and links; one process does it for all, so that nobody gets two."""
-        if self._epoch is not None:
+        posted = self._epoch is not None
+        # Pages are asked again after every few mails, because a notice to everybody keeps the queue full for long.
+        while posted:
             while waiting.work_off(self._context, rights.PAGE_REQUESTS):
                 pass
-            while delivery.post_waiting(self._context):
-                pass
+            posted = bool(delivery.post_waiting(self._context))
 
     def _tell(self) -> None:
         """Go on with telling people what has changed; one process does it for all."""

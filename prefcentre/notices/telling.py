@@ -26,7 +26,7 @@ GATHERED_AT_ONCE = 1_000
 ENDED_AT_ONCE = 200
 """Consents end in smaller parts, because opt-outs wait for the same lock."""
 QUEUED_AT_ONCE = 200
-"""More than so many notices never stand in the queue, so that a confirmation is not kept waiting by them."""
+"""More than so many mails of one notice never stand in the queue, so that it stays short for whoever looks into it."""
 
 
 def step(session: Session, context: Context) -> bool:
