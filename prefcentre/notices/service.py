@@ -167,6 +167,9 @@ def publish(session: Session, context: Context, number: int, actor: str) -> Noti
     if topic is None:
         notice.policy_version = queries.last_policy_version(session) + 1
     else:
+        if notice.renews:
+            topic.renewed_at = now
+            session.add(topic)
         notice.wording_versions = dict(consent.wording_versions(session).get(topic.id or 0, {}))
     queries.add(session, notice)
     audit.append(

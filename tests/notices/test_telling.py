@@ -29,6 +29,7 @@ from prefcentre.subscribers import service as subscribers
 from prefcentre.testing import FrozenClock, RecordingSmtpServer
 from prefcentre.testing.makers import Cast, make_person, make_suppression
 from prefcentre.tokens import LinkToken, TokenKind
+from tests.signups import test_service as signing_up
 
 WORDS = {
     "en": NoticeText("We keep orders for five years now."),
@@ -254,10 +255,36 @@ def test_another_purpose_needs_consent_anew(
     assert f"notice:{number}" in sources
 
 
-def test_a_sign_up_by_the_old_words_can_not_be_confirmed(context: Context, cast: Cast) -> None:
+def test_a_sign_up_by_the_old_words_can_not_be_confirmed(
+    any_context: Context, any_cast: Cast
+) -> None:
+    """Neither while consents end nor afterwards; whoever wants the new purpose signs up anew."""
+    signing_up.sign_up(any_context)
+    asked = signing_up.newest(any_context)
+    publish(any_context, about="product-news", renews=True)
+    tell_all(any_context)
+    assert signing_up.confirm(any_context, asked) is None
+    assert signing_up.states(any_context) == {"product-news:email": ConsentState.WITHDRAWN}
+    assert states(any_context, any_cast.ben)["product-news", "email"] is ConsentState.WITHDRAWN
+    any_context.clock.advance(minutes=1)  # type: ignore[attr-defined]
+    signing_up.sign_up(any_context)
+    assert signing_up.confirm(any_context, signing_up.newest(any_context)) is not None
+    assert signing_up.states(any_context) == {"product-news:email": ConsentState.GRANTED}
+
+
+def test_an_undo_does_not_bring_the_old_purpose_back(context: Context, cast: Cast) -> None:
+    how = Visit(Method.PREFERENCE_PAGE, None, None, "en")
+    token = LinkToken(TokenKind.PREFERENCES, cast.ada.public_id, issued=context.clock.now().date())
+    with context.db.writing() as session:
+        undo = preferences.stop_everything(session, context, token, how).undo
     publish(context, about="product-news", renews=True)
     tell_all(context)
-    assert states(context, cast.ben)["product-news", "email"] is ConsentState.WITHDRAWN
+    with context.db.writing() as session:
+        preferences.undo(session, context, token, undo or "", how)
+    assert states(context, cast.ada) == {
+        ("product-news", "email"): ConsentState.WITHDRAWN,
+        ("events", "email"): ConsentState.GRANTED,
+    }
 
 
 def test_who_agreed_after_it_was_published_keeps_their_consent(
