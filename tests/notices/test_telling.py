@@ -12,6 +12,7 @@ from prefcentre.consent.service import Channel, ConsentState
 from prefcentre.context import Context
 from prefcentre.delivery import service as delivery
 from prefcentre.errors import InvalidInput, NotFound, Refused
+from prefcentre.jobs import Clockwork
 from prefcentre.notices import service as notices
 from prefcentre.notices import telling
 from prefcentre.notices.service import (
@@ -25,6 +26,8 @@ from prefcentre.reasons import Reason
 from prefcentre.servicemail import rules as service_rules
 from prefcentre.servicemail.models import QueuedMail
 from prefcentre.servicemail.service import ServiceMailKind
+from prefcentre.signups import waiting
+from prefcentre.signups.service import SignUp
 from prefcentre.subscribers import service as subscribers
 from prefcentre.testing import FrozenClock, RecordingSmtpServer
 from prefcentre.testing.makers import Cast, make_person, make_suppression
@@ -354,3 +357,45 @@ def test_pages_point_at_it_for_a_while_and_list_it_for_ever(
         assert notices.pointed_at(session, context, "bg") == []
         assert notices.of_person(session, context, cast.cleo.id or 0, "bg") == []
         assert [one.language for one in notices.published(session, "bg")] == ["bg"]
+
+
+def test_a_worker_tells_them_and_only_the_one_with_the_lease(
+    context: Context, cast: Cast, smtpd: RecordingSmtpServer
+) -> None:
+    """The clockwork goes on by itself, each time as far as the queue allows."""
+    number = publish(context)
+    clockwork = Clockwork(context, worker=None)  # type: ignore[arg-type]
+    clockwork._tell()
+    assert progress(context, number) == {}
+    clockwork._epoch = 1
+    clockwork._tell()
+    assert progress(context, number) == {"queued": 4}
+    clockwork._post()
+    assert len(smtpd.messages) == 3
+    clockwork._tell()
+    with context.db.reading() as session:
+        assert notices.get(session, number).state is NoticeState.TOLD
+
+
+def test_pages_are_heeded_between_the_mails_of_a_notice(
+    context: Context, cast: Cast, smtpd: RecordingSmtpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody signs up while mails are handed over; their confirmation goes out in the same turn."""
+    publish(context)
+    steps(context)
+    clockwork = Clockwork(context, worker=None)  # type: ignore[arg-type]
+    clockwork._epoch = 1
+    post_waiting, asked = delivery.post_waiting, list[bool]()
+
+    def post(given: Context) -> int:
+        done = post_waiting(given)
+        if not asked:
+            asked.append(True)
+            with context.db.writing() as session:
+                form = SignUp(places=frozenset([signing_up.NEWS]), email="zoe@example.org")
+                waiting.hand_in(session, context, form, signing_up.FORM)
+        return done
+
+    monkeypatch.setattr(delivery, "post_waiting", post)
+    clockwork._post()
+    assert smtpd.messages[-1].rcpt_to == "zoe@example.org"
