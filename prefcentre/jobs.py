@@ -31,6 +31,7 @@ from prefcentre.delivery.service import Outage, Worker
 from prefcentre.errors import PrefcentreError, Unavailable
 from prefcentre.failpoints import Failpoint
 from prefcentre.feedback import service as feedback
+from prefcentre.notices import telling
 from prefcentre.reporting import service as reporting
 from prefcentre.rights import service as rights
 from prefcentre.servicemail import service as servicemail
@@ -110,6 +111,7 @@ class Clockwork:
         self._every(PRUNING_SECONDS, self._prune)
         self._every(EXPIRY_SECONDS, self._expire)
         self._every(TICK_SECONDS, self._post)
+        self._every(TICK_SECONDS, self._tell)
         self._every(TICK_SECONDS, self._import)
         self._every(COUNTING_SECONDS, self._count)
         self._every(KEEPING_SECONDS, self._keep_no_longer)
@@ -253,11 +255,22 @@ class Clockwork:
 
     def _post(self) -> None:
         """Do what pages asked for, and hand over confirmations and links; one process does it for all, so that nobody gets two."""
-        if self._epoch is not None:
+        posted = self._epoch is not None
+        # Pages are asked again after every few mails, because a notice to everybody keeps the queue full for long.
+        while posted:
             while waiting.work_off(self._context, rights.PAGE_REQUESTS):
                 pass
-            while delivery.post_waiting(self._context):
-                pass
+            posted = bool(delivery.post_waiting(self._context))
+
+    def _tell(self) -> None:
+        """Go on with telling people what has changed; one process does it for all."""
+        if self._epoch is None:
+            return
+        with self._context.db.reading() as session:
+            is_going = telling.is_going(session)
+        while is_going:
+            with self._context.db.writing() as session:
+                is_going = telling.step(session, self._context)
 
     def _count(self) -> None:
         """Count for the pages what takes too long to be counted while somebody waits; one process does it for all."""

@@ -53,6 +53,8 @@ OTHER_DOORS: dict[str, str] = {
     "prefcentre.consent.chain": "an import's reading process prepares evidence and loads no tables",
     "prefcentre.consent.heads": "a restored ledger puts ends aside; the service tells the story of consents",
     "prefcentre.consent.editing": "single topics on the desk; the service tells the story of consents",
+    "prefcentre.consent.renewing": "one act of staff ends a great many; the service tells the story of consents",
+    "prefcentre.notices.telling": "what the clockwork does step by step; the service is what pages and commands do",
     "prefcentre.contact.stopping": "the one step that closes a request and changes what may be sent",
     "prefcentre.signups.waiting": "what a page writes down and the worker does; the service is what is done",
     "prefcentre.imports.desk": "an import in steps, as the desk has it; the service is an import in one go",

@@ -32,6 +32,12 @@ class AuditAction(StrEnum):
     IMPORTED = "imported"  # Brought people in from a file.
     IMPORT_UNDONE = "import_undone"  # Took an import back.
     TOPIC_CHANGED = "topic_changed"  # Made, changed, archived or brought back a topic.
+    NOTICE_CHANGED = (
+        "notice_changed"  # Made, changed or discarded the draft of a notice of changes.
+    )
+    NOTICE_PUBLISHED = (
+        "notice_published"  # Published a notice of changes; everybody concerned is told.
+    )
     CAMPAIGN_SCHEDULED = "campaign_scheduled"  # Gave a campaign its time, or sent it at once.
     CAMPAIGN_UNSCHEDULED = "campaign_unscheduled"  # Took a campaign's time back.
     CAMPAIGN_PAUSED = "campaign_paused"  # Stopped a campaign for now.

@@ -14,6 +14,7 @@ _HOMES = {
     "doctor": ("doctor", "doctor"),
     "db": ("database", "app"),
     "topics": ("topics", "app"),
+    "notices": ("notices", "app"),
     "subscribers": ("subscribers", "app"),
     "consents": ("consents", "app"),
     "suppressions": ("suppressions", "app"),

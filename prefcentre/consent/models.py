@@ -71,6 +71,8 @@ class Topic(SQLModel, table=True):
     position: int = 0
     created_at: datetime
     archived_at: datetime | None = None
+    # Since when its purpose is another one, so that nothing said before counts as a yes to it (D35).
+    renewed_at: datetime | None = None
 
 
 class ConsentWording(SQLModel, table=True):

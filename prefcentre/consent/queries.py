@@ -182,6 +182,37 @@ def run_out(
     return [tuple(row) for row in session.execute(statement)]
 
 
+def standing_on(
+    session: Session, topic_id: int, before: datetime, after: int, limit: int
+) -> list[sa.Row[Any]]:
+    """What stands or waits to be confirmed on a topic since before that moment, of the next people after a number."""
+    stands = (
+        _CONSENT.c.topic_id == topic_id,
+        _CONSENT.c.state.in_([ConsentState.GRANTED, ConsentState.PENDING]),
+        _CONSENT.c.since < before,
+        _CONSENT.c.subscriber_id > after,
+    )
+    people = (
+        sa.select(_CONSENT.c.subscriber_id)
+        .where(*stands)
+        .distinct()
+        .order_by(_CONSENT.c.subscriber_id)
+        .limit(limit)
+    )
+    statement = (
+        sa.select(
+            _CONSENT.c.subscriber_id,
+            col(Subscriber.consent_ref),
+            _CONSENT.c.channel,
+            _CONSENT.c.lawful_basis,
+        )
+        .join(Subscriber, col(Subscriber.id) == _CONSENT.c.subscriber_id)
+        .where(*stands, _CONSENT.c.subscriber_id.in_(people))
+        .order_by(_CONSENT.c.subscriber_id, _CONSENT.c.channel)
+    )
+    return list(session.execute(statement))
+
+
 # --- the chain ------------------------------------------------------------------------------
 
 

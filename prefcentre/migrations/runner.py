@@ -26,6 +26,7 @@ from prefcentre.failpoints import Failpoint
 from prefcentre.feedback import models as _feedback
 from prefcentre.media import models as _media
 from prefcentre.migrations.current import VERSION_TABLES, engines
+from prefcentre.notices import models as _notices
 from prefcentre.preferences import models as _preferences
 from prefcentre.reporting import models as _reporting
 from prefcentre.rights import models as _rights
@@ -48,6 +49,7 @@ _MODULES = (
     _exports,
     _feedback,
     _media,
+    _notices,
     _preferences,
     _reporting,
     _rights,

@@ -13,7 +13,7 @@ from sqlmodel import Session
 
 from prefcentre import failpoints, tokens
 from prefcentre.consent import service as consents
-from prefcentre.consent.service import Act, ConsentAction
+from prefcentre.consent.service import Act, ConsentAction, ConsentState
 from prefcentre.context import Context
 from prefcentre.db import lock_keys
 from prefcentre.failpoints import Failpoint
@@ -301,7 +301,17 @@ def put_back(
 ) -> None:
     """Undo what ``act`` kept."""
     stand = standing.read(session, context, visitor.person)
-    before = rules.untouched(saved["consents"], stand.state)
+    # What has another purpose since then does not come back, because the yes was to the old one (D35).
+    renewed = {
+        topic.key
+        for topic in stand.topics
+        if topic.renewed_at is not None and stand.now - topic.renewed_at <= rules.UNDO_FOR
+    }
+    before = {
+        place: found
+        for place, found in rules.untouched(saved["consents"], stand.state).items()
+        if not (place[0] in renewed and found.state is ConsentState.GRANTED)
+    }
     acts = {place: rules.undo_action(found.state) for place, found in before.items()}
     _record(session, context, visitor, stand, acts, before)
     for scope, reason in saved["added"]:

@@ -297,6 +297,29 @@ def save(session: Session, context: Context, token: LinkToken, wish: Wish, how: 
     return act(session, context, token, how, Deed.SAVE, plan)
 
 
+def agree(
+    session: Session, context: Context, token: LinkToken, places: Collection[Place], how: Visit
+) -> Done:
+    """Grant these places and leave all others as they are, as ``save`` does for boxes that were ticked anew.
+
+    Raises NotFound when the person is erased.
+    """
+
+    def plan(stand: Standing) -> Plan:
+        topics = standing.choices(stand)
+        wanted = {
+            (topic.key, cell.channel) for topic in topics for cell in topic.cells if not cell.on
+        } & set(places)
+        return Plan(
+            dict.fromkeys(sorted(wanted), ConsentAction.GRANTED),
+            lift=tuple(entry for entry in stand.entries if rules.lifts(wanted, *entry)),
+        )
+
+    if person_of(session, token) is None:
+        raise NotFound
+    return act(session, context, token, how, Deed.SAVE, plan)
+
+
 def undo(session: Session, context: Context, token: LinkToken, text: str, how: Visit) -> Done:
     """Put back what the act before had changed: consents, entries and limits; what was touched since stays as it is.
 

@@ -21,6 +21,7 @@ from prefcentre.consent.models import ConsentWording, Topic
 from prefcentre.contact import models as _contact
 from prefcentre.delivery.models import DeliveryState
 from prefcentre.feedback import models as _feedback
+from prefcentre.notices import models as _notices
 from prefcentre.preferences import models as _preferences
 from prefcentre.reasons import Reason
 from prefcentre.rights import models as _rights
@@ -36,6 +37,7 @@ _MODULES = (
     _audit,
     _contact,
     _feedback,
+    _notices,
     _preferences,
     _rights,
     _servicemail,
@@ -183,6 +185,7 @@ PLACES: tuple[Place, ...] = (
     Place("own_act", Section.READING, _number(), goes_with_the_person=True),
     Place("undo_token", Section.CHOICES, _number(), goes_with_the_person=True),
     Place("consent", Section.CONSENTS, _number(), goes_with_the_person=True),
+    Place("notice_person", Section.CONSENTS, _number(), goes_with_the_person=True),
     # The seals stay and verify without what they were made of; the texts sealed with them name nobody.
     Place(
         "consent_event",
@@ -263,6 +266,7 @@ WITHOUT_PEOPLE: Mapping[str, str] = {
     "leaving_reason": "why somebody left, without a name from the beginning",
     "left_out": "numbers",
     "media": "pictures for mails",
+    "notice": "what changed, as everybody may read it",
     "read_mark": "a number",
     "retention_run": "numbers",
     "sender_domain": "our own domains",

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from prefcentre import addresses, languages
-from prefcentre.servicemail import about_data, rules
+from prefcentre.servicemail import about_changes, about_data, rules
 from prefcentre.servicemail.about_data import Words
 from prefcentre.servicemail.models import ServiceMailKind
 from prefcentre.settings import Settings
@@ -77,6 +77,8 @@ def _words(
         return _to_staff(kind, brand, parts)
     if kind in rules.ANSWERS:
         return about_data.words(kind, parts, say)
+    if kind is ServiceMailKind.NOTICE:
+        return about_changes.words(parts, say)
     ignore = say(_("If this was not you, do nothing. You will get nothing from us because of it."))
     if kind is ServiceMailKind.CONFIRM_SIGN_UP:
         return Words(

@@ -29,6 +29,7 @@ class ServiceMailKind(StrEnum):
     REQUEST_REFUSED = "request_refused"  # It was not, with the reason and the way to complain.
     REQUEST_EXTENDED = "request_extended"  # It takes up to two months longer, with the reason.
     REQUEST_WAITS = "request_waits"  # We need something from the person before we can go on.
+    NOTICE = "notice"  # The privacy policy, or what a topic is about, has changed (D35).
 
 
 class ServiceMailState(StrEnum):

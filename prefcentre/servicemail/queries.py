@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from prefcentre.servicemail.models import QueuedMail, ServiceMailState
+from prefcentre.servicemail.models import QueuedMail, ServiceMailKind, ServiceMailState
 
 
 def is_known(session: Session, key: str) -> bool:
@@ -21,11 +21,14 @@ def add(session: Session, mail: QueuedMail) -> None:
 
 
 def take(session: Session, now: datetime, until: datetime, limit: int) -> list[QueuedMail]:
-    """Mails whose time has come, kept from others until then; each counts as tried."""
+    """Mails whose time has come, kept from others until then; each counts as tried.
+
+    Whoever waits for a confirmation comes before those who wait for nothing, such as for notices.
+    """
     due = (
         select(QueuedMail)
         .where(sa.text("state = 'waiting'"), col(QueuedMail.not_before) <= now)
-        .order_by(col(QueuedMail.not_before))
+        .order_by(col(QueuedMail.kind) == ServiceMailKind.NOTICE, col(QueuedMail.not_before))
         .limit(limit)
         .with_for_update(skip_locked=True)
     )

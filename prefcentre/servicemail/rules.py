@@ -23,6 +23,9 @@ DEAD = frozenset(
 DEAD_FOR_A_SIGN_UP = DEAD - {Reason.HARD_BOUNCE, Reason.SOFT_BOUNCE, Reason.ERASED}
 # Whoever asks for their data is answered, also when they are erased or once called our mail spam.
 DEAD_FOR_AN_ANSWER = DEAD - {Reason.ERASED, Reason.COMPLAINT, Reason.SOFT_BOUNCE}
+# Nobody asked for a notice, so it does not go either where staff blocked an address or a whole domain. What people
+# stopped, and objections to advertising, do not keep it back (R185, D35).
+DEAD_FOR_A_NOTICE = DEAD | {Reason.MANUAL, Reason.DOMAIN}
 ANSWERS = frozenset(
     {
         ServiceMailKind.DATA_LINK,
@@ -43,6 +46,8 @@ def may_go(kind: ServiceMailKind, against: Iterable[Reason]) -> bool:
     dead = DEAD_FOR_AN_ANSWER if kind in ANSWERS else DEAD
     if kind is ServiceMailKind.CONFIRM_SIGN_UP:
         dead = DEAD_FOR_A_SIGN_UP
+    if kind is ServiceMailKind.NOTICE:
+        dead = DEAD_FOR_A_NOTICE
     return dead.isdisjoint(against)
 
 

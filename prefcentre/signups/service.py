@@ -294,6 +294,8 @@ def confirm_sign_up(
 ) -> Confirmed | None:
     """Grant what was ticked, now that the button was pressed (R88–R90); None when that was done before or is too late.
 
+    Too late is also when all that was ticked has another purpose by now than when it was ticked.
+
     Lifts what a fresh, confirmed wish may lift (R177): the person's own stops of these topics and what stands against the
     mailbox that has just been read, and nothing that others have said. Calls and text messages stay requested: who reads a
     mailbox has not shown that the number is theirs (R91).
@@ -304,9 +306,13 @@ def confirm_sign_up(
     keys = subscribers.keys_of(session, person.id or 0)
     # The gate takes these locks, so whoever is being decided about is decided about once.
     lock_keys(session, keys)
-    if not use(session, context, asked):
+    chosen = [
+        (key, Channel(channel))
+        for key, channel in asked.payload["places"]
+        if not _is_outdated(session, key, asked.created_at)
+    ]
+    if not chosen or not use(session, context, asked):
         return None
-    chosen = [(key, Channel(channel)) for key, channel in asked.payload["places"]]
     places = [place for place in chosen if is_proven(place[1])]
     states = {
         (view.topic_key, view.channel): view.state
@@ -340,6 +346,12 @@ def confirm_sign_up(
         clicks=bool(asked.payload["track_clicks"]),
     )
     return Confirmed(person, tuple(places), tuple(keys))
+
+
+def _is_outdated(session: Session, topic_key: str, asked_at: datetime) -> bool:
+    # The words that were seen are about another purpose; whoever wants the new one signs up anew (D35).
+    renewed_at = consents.topic(session, topic_key).renewed_at
+    return renewed_at is not None and renewed_at >= asked_at
 
 
 def forget_old(session: Session, context: Context) -> None:

@@ -21,6 +21,7 @@ from prefcentre.delivery.models import Delivery, DeliveryState, LeftOutPeople
 from prefcentre.feedback.models import FeedbackEvent, InboundMessage, InboundState
 from prefcentre.feedback.rules import BounceReason, FeedbackKind
 from prefcentre.lookup import LookupKind
+from prefcentre.notices.models import Notice, NoticeAbout, NoticePerson
 from prefcentre.preferences.models import Frequency, Preference, TrackingChoice, UndoToken
 from prefcentre.reasons import Reason
 from prefcentre.rights.models import (
@@ -229,6 +230,9 @@ def _small_things(session: Session, context: Context, person: Subscriber) -> Non
     now, number = context.clock.now(), person.id or 0
     soon = now + timedelta(days=1)
     key = context.lookup.newest(LookupKind.EMAIL, EMAIL.lower())
+    notice = Notice(about=NoticeAbout.POLICY, holds_from=now.date(), created_at=now, changed_at=now)
+    session.add(notice)
+    session.flush()
     session.add_all(
         [
             Preference(
@@ -240,6 +244,7 @@ def _small_things(session: Session, context: Context, person: Subscriber) -> Non
             ),
             UndoToken(token_hash=b"u" * 32, subscriber_id=number, before={"a": 1}, expires_at=soon),
             OwnAct(subscriber_id=number, day=now.date()),
+            NoticePerson(notice_id=notice.id or 0, subscriber_id=number, channels=["email"]),
             Confirmation(
                 kind=ConfirmationKind.ADDRESS_CHANGE,
                 subscriber_id=number,

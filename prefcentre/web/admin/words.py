@@ -16,7 +16,7 @@ from prefcentre.preferences.service import Frequency
 _PLACES = {
     "campaigns": ("campaigns", "media", "templates", "snippets"),
     "people": ("people", "contact"),
-    "topics": ("topics",),
+    "topics": ("topics", "notices"),
     "suppressions": ("suppressions", "feedback"),
     "reports": ("reports",),
     "settings": ("settings", "staff", "audit"),

@@ -8,6 +8,7 @@ from flask import Blueprint, Flask, request
 from prefcentre.context import Context
 from prefcentre.web import assets, errors, headers, languages, nonsense, observing
 from prefcentre.web.public import (
+    changes,
     confirm,
     contact,
     media,
@@ -45,6 +46,7 @@ def blueprint(context: Context) -> Blueprint:
         my_data,
         subscribe,
         confirm,
+        changes,
         webhooks,
     ):
         part.declare(pages, context)
@@ -65,4 +67,5 @@ def register(app: Flask, context: Context) -> None:
     errors.register(app)
     assets.register(app, context.settings)
     nonsense.refuse_in_addresses(app)
+    changes.register(app, context)
     app.register_blueprint(blueprint(context))

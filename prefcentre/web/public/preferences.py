@@ -26,7 +26,7 @@ from prefcentre.preferences.service import (
 )
 from prefcentre.tokens import LinkToken, TokenKind
 from prefcentre.web.languages import language, speak_to
-from prefcentre.web.public import mailing, stopped, words
+from prefcentre.web.public import changes, mailing, stopped, words
 from prefcentre.web.public.requests import is_fresh, masked, route, visit, zone_of
 
 _HISTORY_SHOWN = 50
@@ -71,6 +71,8 @@ def act(context: Context, text: str) -> ResponseReturnValue:
     try:
         if "about" in form:
             return _reason(context, token)
+        if "notice" in form:
+            return _notice(context, token)
         if "address" in form and "move" in form:
             return _move(context, token)
         done = _do(context, token)
@@ -109,6 +111,24 @@ def _reason(context: Context, token: LinkToken) -> ResponseReturnValue:
         request.form.get("about") if kept else None,
     )
     return _page(context, token, told=told), 200 if kept else 409
+
+
+def _notice(context: Context, token: LinkToken) -> ResponseReturnValue:
+    """A person says that they have seen a change, or whether they agree again (D35)."""
+    with context.db.writing() as session:
+        person = service.person_of(session, token)
+        if person is None:
+            raise NotFound
+        speak_to(person)
+        answered = changes.answer(session, context, token, person, visit(Method.PREFERENCE_PAGE))
+    if answered.done is not None:
+        return _page(context, token, answered.done)
+    text = (
+        gettext("You don't get %(what)s any more.", what=answered.declined)
+        if answered.declined
+        else gettext("Everything stays as you left it.")
+    )
+    return _page(context, token, told=_Told(gettext("Thank you"), text))
 
 
 def _move(context: Context, token: LinkToken) -> ResponseReturnValue:
@@ -218,6 +238,7 @@ def _page(
         speak_to(person)
         overview = service.overview(session, context, person, language())
         coming = delivery.next_mail(session, context, person.id or 0, overview.limits)
+        notices = changes.of_person(session, context, person)
         history = service.history(session, context, person, language())[:_HISTORY_SHOWN]
     zone = zone_of(person)
     # After a mistake the page shows what was filled in, so that nothing has to be chosen twice.
@@ -233,6 +254,7 @@ def _page(
         masked=masked(person),
         outlook=words.outlook(overview, zone),
         coming=words.coming(coming, overview, zone),
+        notices=notices,
         blocks=words.blocks(overview),
         history=[words.happened(event, zone) for event in history],
         names=words.CHANNELS,

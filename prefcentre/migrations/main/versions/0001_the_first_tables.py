@@ -269,6 +269,7 @@ def upgrade() -> None:
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("archived_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("renewed_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_topic")),
         sa.UniqueConstraint("key", name=op.f("uq_topic_key")),
     )
@@ -999,6 +1000,8 @@ def upgrade() -> None:
                 "imported",
                 "import_undone",
                 "topic_changed",
+                "notice_changed",
+                "notice_published",
                 "campaign_scheduled",
                 "campaign_unscheduled",
                 "campaign_paused",
@@ -1192,6 +1195,95 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "notice",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column(
+            "about",
+            sa.Enum(
+                "policy",
+                "topic",
+                native_enum=False,
+                length=32,
+                create_constraint=True,
+                name="notice_about",
+            ),
+            nullable=False,
+        ),
+        sa.Column("topic_id", sa.Integer(), nullable=True),
+        sa.Column("renews", sa.Boolean(), nullable=False),
+        sa.Column("holds_from", sa.Date(), nullable=False),
+        sa.Column("banner_days", sa.Integer(), nullable=False),
+        sa.Column("texts", JSON, nullable=False),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "draft",
+                "gathering",
+                "telling",
+                "told",
+                native_enum=False,
+                length=32,
+                create_constraint=True,
+                name="notice_state",
+            ),
+            nullable=False,
+        ),
+        sa.Column("policy_version", sa.Integer(), nullable=True),
+        sa.Column("wording_versions", JSON, nullable=False),
+        sa.Column("gathered_to", BIG_ID, nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("published_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("banner_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["topic_id"], ["topic.id"], name=op.f("fk_notice_topic_id_topic")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notice")),
+        sa.UniqueConstraint("policy_version", name=op.f("uq_notice_policy_version")),
+    )
+    op.create_table(
+        "notice_person",
+        sa.Column("notice_id", sa.Integer(), nullable=False),
+        sa.Column("subscriber_id", BIG_ID, nullable=False),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "waiting",
+                "queued",
+                "sent",
+                "withheld",
+                "failed",
+                "no_address",
+                native_enum=False,
+                length=32,
+                create_constraint=True,
+                name="notice_person_state",
+            ),
+            nullable=False,
+        ),
+        sa.Column("channels", JSON, nullable=False),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["notice_id"], ["notice.id"], name=op.f("fk_notice_person_notice_id_notice")
+        ),
+        sa.ForeignKeyConstraint(
+            ["subscriber_id"],
+            ["subscriber.id"],
+            name=op.f("fk_notice_person_subscriber_id_subscriber"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("notice_id", "subscriber_id", name=op.f("pk_notice_person")),
+    )
+    with op.batch_alter_table("notice_person", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_notice_person_open",
+            ["state", "notice_id", "subscriber_id"],
+            unique=False,
+            sqlite_where=sa.text("state IN ('waiting', 'queued')"),
+            postgresql_where=sa.text("state IN ('waiting', 'queued')"),
+        )
+        batch_op.create_index("ix_notice_person_subscriber_id", ["subscriber_id"], unique=False)
+
+    op.create_table(
         "service_mail",
         sa.Column("id", BIG_ID, nullable=False),
         sa.Column("key", sa.String(length=128), nullable=False),
@@ -1210,6 +1302,7 @@ def upgrade() -> None:
                 "request_refused",
                 "request_extended",
                 "request_waits",
+                "notice",
                 native_enum=False,
                 length=32,
                 create_constraint=True,
@@ -1737,6 +1830,8 @@ def downgrade() -> None:
     op.drop_table("staff_passkey")
     op.drop_table("staff_user")
     op.drop_table("service_mail")
+    op.drop_table("notice_person")
+    op.drop_table("notice")
     op.drop_table("page_request")
     op.drop_table("mail_request")
     op.drop_table("confirmation")
