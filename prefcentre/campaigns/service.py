@@ -181,6 +181,14 @@ def in_states(session: Session, states: Collection[CampaignState]) -> list[Campa
     return queries.in_states(session, states)
 
 
+def sent_now(session: Session) -> dict[int, list[str]]:
+    """The campaigns that are being prepared or sent, by the number of their topic."""
+    found: dict[int, list[str]] = {}
+    for campaign in in_states(session, (CampaignState.PREPARING, CampaignState.SENDING)):
+        found.setdefault(campaign.topic_id, []).append(campaign.slug)
+    return found
+
+
 def content(session: Session, campaign_id: int, version: int) -> CampaignContent:
     """One version of what a campaign says. Raises NotFound."""
     found = queries.content(session, campaign_id, version)

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 from sqlmodel import Session
 
+from prefcentre.campaigns import service as campaigns
 from prefcentre.cli.common import JsonOption, answer, opened, staff
 from prefcentre.consent.service import Topic
 from prefcentre.notices import service as notices
@@ -40,7 +41,9 @@ def show(number: _Number, *, as_json: JsonOption = False) -> None:
 def publish(number: _Number, *, as_json: JsonOption = False) -> None:
     """Publish a draft: pages point at it, and everybody concerned is told. It can't be taken back."""
     with opened() as context, context.db.writing() as session:
-        notice = notices.publish(session, context, number, staff())
+        notice = notices.publish(
+            session, context, number, staff(), sent_now=campaigns.sent_now(session)
+        )
         data = _notice(session, notice, notices.topic_of(session, notice))
     told = "Old consents to the topic end, and people are asked again. " if data["renews"] else ""
     answer(as_json, data, f"Notice {number} is published. {told}Everybody concerned is told.")

@@ -1,6 +1,6 @@
 """Use cases of notices: write one, publish it, tell everybody whom it concerns, show it, take their answers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 
@@ -149,14 +149,25 @@ def _draft(session: Session, number: int) -> Notice:
     return notice
 
 
-def publish(session: Session, context: Context, number: int, actor: str) -> Notice:
+def publish(
+    session: Session,
+    context: Context,
+    number: int,
+    actor: str,
+    *,
+    sent_now: Mapping[int, Sequence[str]],
+) -> Notice:
     """Put a notice on the public pages and begin to tell everybody whom it concerns.
 
-    It can't be taken back. Raises NotFound, and Refused when it is published already, or when it asks for consents anew
-    on a topic that nobody is offered any more.
+    ``sent_now`` names the campaigns that are being sent, by topic. It can't be taken back. Raises NotFound, and Refused
+    when it is published already, or when it asks for consents anew on a topic that nobody is offered any more, or of
+    which a campaign is being sent: consents end in parts, and nobody may get a mail whose turn had just not come.
     """
     notice = _draft(session, number)
     topic = topic_of(session, notice)
+    if notice.renews and (busy := sent_now.get(notice.topic_id or 0)):
+        names = ", ".join(f"“{slug}”" for slug in busy)
+        raise Refused(f"A campaign on this topic is being sent: {names}. Pause or end it first.")
     if notice.renews and topic is not None and topic.archived_at is not None:
         raise Refused(
             "The topic is archived, so nobody could agree to it again. Bring it back first."

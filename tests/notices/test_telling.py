@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from prefcentre.campaigns import service as campaigns
 from prefcentre.campaigns.models import Campaign
 from prefcentre.consent import service as consent
 from prefcentre.consent.service import Channel, ConsentState
@@ -32,6 +33,7 @@ from prefcentre.subscribers import service as subscribers
 from prefcentre.testing import FrozenClock, RecordingSmtpServer
 from prefcentre.testing.makers import Cast, make_person, make_suppression
 from prefcentre.tokens import LinkToken, TokenKind
+from tests.delivery.conftest import start
 from tests.signups import test_service as signing_up
 
 WORDS = {
@@ -69,7 +71,7 @@ def publish(context: Context, **fields: Any) -> int:
     # Those who came at this very instant know it already.
     context.clock.advance(minutes=1)  # type: ignore[attr-defined]
     with context.db.writing() as session:
-        notices.publish(session, context, number, "staff")
+        notices.publish(session, context, number, "staff", sent_now=campaigns.sent_now(session))
     return number
 
 
@@ -311,7 +313,7 @@ def test_what_is_published_stays(context: Context, cast: Cast) -> None:
         with pytest.raises(Refused, match="published"):
             notices.discard(session, context, number, "staff")
         with pytest.raises(Refused, match="published"):
-            notices.publish(session, context, number, "staff")
+            notices.publish(session, context, number, "staff", sent_now=campaigns.sent_now(session))
 
 
 @pytest.mark.parametrize(
@@ -399,3 +401,18 @@ def test_pages_are_heeded_between_the_mails_of_a_notice(
     monkeypatch.setattr(delivery, "post_waiting", post)
     clockwork._post()
     assert smtpd.messages[-1].rcpt_to == "zoe@example.org"
+
+
+def test_consents_do_not_end_under_a_campaign_that_is_being_sent(
+    any_context: Context, any_cast: Cast
+) -> None:
+    """Nobody gets a mail because their turn in the renewal had just not come."""
+    start(any_context)
+    with pytest.raises(Refused, match="“spring”. Pause or end it first"):
+        publish(any_context, about="product-news", renews=True)
+    publish(any_context, about="events", renews=True)
+    publish(any_context)
+    with any_context.db.writing() as session:
+        campaigns.pause(session, "spring")
+    publish(any_context, about="product-news", renews=True)
+    assert any_cast.ada.id

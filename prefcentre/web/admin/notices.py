@@ -6,6 +6,7 @@ from typing import Any
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from prefcentre.campaigns import service as campaigns
 from prefcentre.consent import editing
 from prefcentre.consent import service as consent
 from prefcentre.context import Context
@@ -124,7 +125,9 @@ def notice_publish(context: Context, number: int) -> ResponseReturnValue:
         if "read" not in request.form:
             raise InvalidInput("Tick that you have read the mails as people will get them.")
         with context.db.writing() as session:
-            service.publish(session, context, number, viewer().actor)
+            service.publish(
+                session, context, number, viewer().actor, sent_now=campaigns.sent_now(session)
+            )
     except PrefcentreError as error:
         with context.db.reading() as session:
             notice = service.get(session, number)
