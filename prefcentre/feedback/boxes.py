@@ -128,7 +128,9 @@ def _pop3(mailbox: Mailbox) -> Iterator[Box]:
         # Only now what was marked is deleted (RFC 1939 §6); when anything broke before, it stays, and is known again.
         client.quit()
     finally:
-        client.close()
+        # After a failed handshake there is nothing left to close, and that must not hide why it failed.
+        with suppress(OSError):
+            client.close()
 
 
 class _Pop3Box:

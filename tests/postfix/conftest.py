@@ -137,7 +137,7 @@ def running_postfix(smtpd: RecordingSmtpServer) -> Iterator[Postfix]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        eventually(lambda: process.poll() is not None or _greets(port))
+        eventually(lambda: process.poll() is not None or greets(port))
         assert process.poll() is None, _read(folder / "mail.log")
         yield Postfix(port, smtpd, folder / "mail.log", folder / "returned")
     finally:
@@ -172,10 +172,11 @@ def _write_configuration(folder: Path, port: int, sink: int) -> None:
     (etc / "keep").write_text(KEEP)
 
 
-def _greets(port: int) -> bool:
+def greets(port: int, words: bytes = b"220") -> bool:
+    """Whether a server says these words first."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
-            return connection.recv(3) == b"220"
+            return connection.recv(len(words)) == words
     except OSError:
         return False
 
