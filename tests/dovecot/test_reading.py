@@ -115,6 +115,23 @@ def test_a_folder_that_is_not_there_is_said(context: Context, dovecot: Dovecot) 
     assert dovecot.there("Old.2026") == ["0", "1"]
 
 
+def test_a_folder_that_can_not_be_made_keeps_no_mail_from_being_read(
+    context: Context, dovecot: Dovecot
+) -> None:
+    """A name that this server does not allow; what is read stays where it is until somebody mends it."""
+    dovecot.put(*mails(3))
+    (look,) = service.poll(with_mailbox(context, dovecot, "imaps", move_to="Old/2026"))
+    assert (look.waiting, kept(context)) == (3, 3)
+    assert "can't be moved to Old/2026" in look.trouble
+    assert [one.trouble for one in service.failing(with_mailbox(context, dovecot, "imap"))]
+    dovecot.put(b"Subject: 3\r\n\r\nlater\r\n")
+    (look,) = service.poll(with_mailbox(context, dovecot, "imaps", move_to="Old/2026"))
+    assert (look.waiting, look.known, len(dovecot.there())) == (1, 0, 4)
+    (look,) = service.poll(with_mailbox(context, dovecot, "imaps", move_to="Old.2026"))
+    assert (look.waiting, look.trouble) == (0, "")
+    assert (dovecot.there(), dovecot.there("Old.2026")) == ([], ["0", "1", "2", "3"])
+
+
 def test_a_mail_that_is_too_large_stays_there(context: Context, dovecot: Dovecot) -> None:
     dovecot.put(b"Subject: large\r\n\r\n" + b"x\r\n" * (1 << 19), *mails(1))
     for scheme, options in (("imaps", MOVE), ("pop3s", DELETE)):
@@ -177,7 +194,7 @@ def dies_after_it_is_put_away() -> None:
             put_away(self, uid)
             _end()
 
-        box.put_away = and_ends  # type: ignore[attr-defined]
+        box.put_away = and_ends  # type: ignore[method-assign]
 
 
 POINTS = [dies_before_it_is_noted, dies_before_it_is_put_away, dies_after_it_is_put_away]

@@ -54,8 +54,12 @@ transport_maps =
     inline:{{ {{ unknown.example = smtp:[127.0.0.1]:{unknown} }} }}
     inline:{{ {{ small.example = smtp:[127.0.0.1]:{small} }} }}
     inline:{{ {{ foreign.example = smtp:[127.0.0.1]:{unknown} }} }}
+    {more}
+minimal_backoff_time = 1s
+queue_run_delay = 1s
+delay_warning_time = {warned}
 """
-RETURNS_MAP = "/^[bu]-[0-9a-f]{48}@bounces\\.example\\.com$/   returns:\n"
+RETURNS_MAP = "/^[bu]-[0-9a-f]{48}@bounces\\.example\\.com$/   "
 HOPS = """\
 127.0.0.1:{unknown} inet n - n - - smtpd
   -o myhostname=far.example
@@ -89,6 +93,7 @@ error unix - - n - - error
 retry unix - - n - - error
 anvil unix - - n - 1 anvil
 scache unix - - n - 1 scache
+lmtp unix - - n - - lmtp
 """
 
 
@@ -120,13 +125,17 @@ def postfix(smtpd: RecordingSmtpServer) -> Iterator[Postfix]:
 
 
 @contextmanager
-def running_postfix(smtpd: RecordingSmtpServer) -> Iterator[Postfix]:
-    """A Postfix that ends with it."""
+def running_postfix(smtpd: RecordingSmtpServer, lmtp: int | None = None) -> Iterator[Postfix]:
+    """A Postfix that ends with it.
+
+    With a server that takes mails by LMTP, what comes back goes there, and so does mail to full.example; and Postfix
+    tells at once of what it could not deliver yet.
+    """
     # Postfix's own user has to reach its folder, so it can't lie in the private one of the test.
     folder = Path(tempfile.mkdtemp(prefix="prefcentre-postfix-"))
     folder.chmod(0o755)
     port = free_port()
-    _write_configuration(folder, port, smtpd.port)
+    _write_configuration(folder, port, smtpd.port, lmtp)
     root = [] if os.geteuid() == 0 else ["sudo", "-n"]
     command = [*root, "postfix", "-c", str(folder / "etc")]
     process = subprocess.Popen(
@@ -146,7 +155,7 @@ def running_postfix(smtpd: RecordingSmtpServer) -> Iterator[Postfix]:
         subprocess.run([*root, "rm", "-rf", str(folder)], check=True)
 
 
-def _write_configuration(folder: Path, port: int, sink: int) -> None:
+def _write_configuration(folder: Path, port: int, sink: int, lmtp: int | None) -> None:
     for name in ("etc", "queue", "data", "returned"):
         (folder / name).mkdir()
     # Postfix hands mails to no program as root.
@@ -163,12 +172,16 @@ def _write_configuration(folder: Path, port: int, sink: int) -> None:
     )
     etc, hops = folder / "etc", {"unknown": free_port(), "small": free_port()}
     main = MAIN.format(folder=folder, daemons=daemons, sink=sink)
-    (etc / "main.cf").write_text(main + RETURNS.format(folder=folder, **hops))
+    back = f"lmtp:[127.0.0.1]:{lmtp}" if lmtp else "returns:"
+    more = f"inline:{{ {{ full.example = {back} }} }}" if lmtp else ""
+    warned = "1s" if lmtp else "0h"
+    main += RETURNS.format(folder=folder, more=more, warned=warned, **hops)
+    (etc / "main.cf").write_text(main)
     services = (SERVICES + HOPS).replace("{folder}", str(folder)).replace("{port}", str(port))
     for name, number in hops.items():
         services = services.replace(f"{{{name}}}", str(number))
     (etc / "master.cf").write_text(services)
-    (etc / "returns").write_text(RETURNS_MAP)
+    (etc / "returns").write_text(RETURNS_MAP + back + "\n")
     (etc / "keep").write_text(KEEP)
 
 
