@@ -3,6 +3,7 @@
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import pytest
 from tests.installation import eventually, free_port
 from tests.postfix.conftest import PATH, greets
 
+EXIM = Path("/usr/local/lib/prefcentre-tests/usr/sbin/exim4")
 DOVECOT = shutil.which("dovecot", path=PATH)
 PASSWORD = "s3cret word"
 # Every address of the domain has the one mailbox, as a catch-all has it; the other is as good as full.
@@ -197,3 +199,81 @@ def _write_configuration(folder: Path, ports: dict[str, int]) -> None:
     (folder / "mail").mkdir()
     # Dovecot writes mails as the user whose they are.
     (folder / "mail").chmod(0o777)
+
+
+EXIM_MAIN = """\
+exim_path = {exim}
+spool_directory = {folder}/spool
+log_file_path = {folder}/log-%slog
+pid_file_path = {folder}/exim.pid
+primary_hostname = mx.exim.example
+daemon_smtp_ports = {port}
+local_interfaces = 127.0.0.1
+tls_advertise_hosts =
+keep_environment =
+deliver_drop_privilege = true
+acl_smtp_rcpt = all
+acl_smtp_data = all
+
+begin acl
+all:
+  accept
+
+begin routers
+mailbox:
+  driver = manualroute
+  domains = bounces.example.com : full.example
+  transport = mailbox
+  route_list = * 127.0.0.1
+  self = send
+others:
+  driver = manualroute
+  transport = others
+  route_list = * 127.0.0.1
+  self = send
+
+begin transports
+mailbox:
+  driver = smtp
+  protocol = lmtp
+  port = {lmtp}
+  allow_localhost
+others:
+  driver = smtp
+  port = {sink}
+  allow_localhost
+
+begin retry
+* * F,1h,1s
+"""
+
+
+@contextmanager
+def running_exim(sink: int, lmtp: int) -> Iterator[str]:
+    """An Exim that ends with it, with its URL; what comes back goes to a mailbox, all else to the sink."""
+    assert EXIM.exists(), "exim4 is missing: make test-full installs it"
+    folder = Path(tempfile.mkdtemp(prefix="prefcentre-exim-"))
+    folder.chmod(0o755)
+    (folder / "spool").mkdir()
+    port = free_port()
+    (folder / "conf").write_text(
+        EXIM_MAIN.format(folder=folder, exim=EXIM, port=port, lmtp=lmtp, sink=sink)
+    )
+    for path in (folder, folder / "spool"):
+        shutil.chown(path, "Debian-exim", "Debian-exim")
+    process = subprocess.Popen(
+        [EXIM, "-C", folder / "conf", "-bdf", "-q1s"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        # What it starts for each mail ends with it.
+        start_new_session=True,
+    )
+    try:
+        eventually(lambda: process.poll() is not None or greets(port))
+        assert process.poll() is None
+        yield f"smtp://127.0.0.1:{port}"
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(30)
+        shutil.rmtree(folder)

@@ -1,14 +1,14 @@
 """The whole way back: a campaign, a mail server that can't deliver it, a mailbox, and what the program makes of it."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 from prefcentre.testing import RecordingSmtpServer
 from prefcentre.testing.behaviour import Fault, Stage
-from tests.dovecot.conftest import Dovecot
+from tests.dovecot.conftest import Dovecot, running_exim
 from tests.installation import Installation, eventually, installation
 from tests.journeys import ledger
 from tests.postfix.conftest import Postfix, running_postfix
@@ -45,7 +45,7 @@ def test_what_came_back_is_fetched_and_closes_only_the_addresses_that_are_dead(
     postfix.sink.faults.append(LATER)
     with installation(tmp_path / "site", postfix.url, in_process=True) as site:
         site.more |= reading(dovecot, scheme, **options)
-        send(site)
+        send(site, (*WHY, LATE))
         # All that came back, and word of the one that waits.
         eventually(lambda: len(dovecot.there()) == len(WHY) + 1)
         postfix.sink.faults.clear()
@@ -55,8 +55,36 @@ def test_what_came_back_is_fetched_and_closes_only_the_addresses_that_are_dead(
         assert dovecot.there() == []
         report = site.ask("campaigns", "report", "spring")
         assert report["bounce_reasons"] == dict.fromkeys(WHY.values(), 1)
-        check_books(postfix, report, 5 + len(WHY) + 1)
-        assert closed(site) == {"gone@unknown.example"}
+        check_books(postfix.sink, report, 5 + len(WHY) + 1)
+        assert closed(site, (*WHY, LATE)) == {"gone@unknown.example"}
+
+
+def test_what_exim_sends_back_is_understood_as_well(
+    smtpd: RecordingSmtpServer, dovecot: Dovecot, tmp_path: Path
+) -> None:
+    """R62-R64: its reports are of another shape, and so are its words."""
+    why = {
+        "gone@unknown.example": "no_such_user",
+        "paul@policy.example": "policy",
+        "full@full.example": "mailbox_full",
+    }
+    smtpd.faults += [
+        Fault(Stage.RCPT, b"550 5.1.1 No such user here\r\n", who="gone@"),
+        Fault(Stage.DOT, b"550 5.7.1 Refused by a rule of this company\r\n", who="paul@"),
+    ]
+    with (
+        running_exim(smtpd.port, dovecot.ports["lmtp"]) as url,
+        installation(tmp_path / "site", url, in_process=True) as site,
+    ):
+        site.more |= reading(dovecot, "imap+starttls")
+        send(site, why)
+        eventually(lambda: len(dovecot.there()) == len(why))
+        smtpd.wait_for(5)
+        assert poll(site) == (len(why), 0)
+        report = site.ask("campaigns", "report", "spring")
+        assert report["bounce_reasons"] == dict.fromkeys(why.values(), 1)
+        check_books(smtpd, report, 5 + len(why))
+        assert closed(site, why) == {"gone@unknown.example"}
 
 
 def reading(dovecot: Dovecot, scheme: str, **options: object) -> dict[str, str]:
@@ -69,10 +97,10 @@ def reading(dovecot: Dovecot, scheme: str, **options: object) -> dict[str, str]:
     }
 
 
-def send(site: Installation) -> None:
-    """Send a campaign to five people who get it, one who gets it late, and those who do not."""
+def send(site: Installation, others: Iterable[str]) -> None:
+    """Send a campaign to five people who get it, and to others."""
     site.set_up()
-    people = [*ledger.rows(5), *(f"{one},," for one in (*WHY, LATE))]
+    people = [*ledger.rows(5), *(f"{one},," for one in others)]
     site.add_people(*people, topic="product-news")
     site.write_campaign("spring")
     site.ask("campaigns", "start", "spring", "--wait")
@@ -85,6 +113,6 @@ def poll(site: Installation) -> tuple[int, int]:
     return look["done"], look["waiting"]
 
 
-def closed(site: Installation) -> set[str]:
+def closed(site: Installation, people: Iterable[str]) -> set[str]:
     """Whose address must not be written to."""
-    return {one for one in (*WHY, LATE) if site.ask("suppressions", "check", one)["suppressed"]}
+    return {one for one in people if site.ask("suppressions", "check", one)["suppressed"]}

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from prefcentre.testing import RecordingSmtpServer
 from prefcentre.testing.behaviour import Fault, Stage
 from tests.installation import Installation, eventually, installation
 from tests.journeys import ledger
@@ -71,7 +72,7 @@ def test_what_postfix_sends_back_closes_only_the_addresses_that_are_dead(
         assert ingest(site, first) == "The mail is known.\n"
 
         report = site.ask("campaigns", "report", "spring")
-        check_books(postfix, report, 10)
+        check_books(postfix.sink, report, 10)
         assert report["bounce_reasons"] == dict.fromkeys(WHY.values(), 1)
         assert closed(site) == DEAD
         site.write_campaign("summer")
@@ -84,12 +85,12 @@ def returned(postfix: Postfix) -> list[Path]:
     return sorted(postfix.returned.glob("mail.*"))
 
 
-def check_books(postfix: Postfix, report: dict[str, Any], audience: int) -> None:
+def check_books(sink: RecordingSmtpServer, report: dict[str, Any], audience: int) -> None:
     """Everybody has one outcome; what was taken arrived or came back (R76)."""
     outcomes, bounces = report["outcomes"], report["bounces"]
     assert (report["audience"], outcomes["accepted"]) == (audience, audience)
     assert sum(outcomes[name] for name in ledger.TERMINAL) == audience
-    arrived = postfix.sink.recipients
+    arrived = sink.recipients
     assert len(set(arrived)) == len(arrived)
     assert len(arrived) + sum(bounces.values()) == outcomes["accepted"]
 
