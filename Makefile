@@ -36,6 +36,7 @@ test: venv-dev system-deps ## run the tests, without the long suites
 	@$(PYTEST) -m "not full" tests
 
 test-full: venv-dev system-deps ## run all the tests, with the long suites
+	@MORE="dovecot exim4" bash scripts/system-deps.sh
 	@$(PYTEST) tests
 
 lint: venv-dev ## check format, style, types and the import contracts

@@ -92,9 +92,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item._id = type(item._id).parse(named)
 
 
-def pytest_report_header() -> str:
+def pytest_report_header() -> list[str]:
     """Say it when something is left out."""
-    return "postfix: " + ("tested" if may_be_root() else "NOT tested, it needs root or sudo")
+    return [
+        "postfix: " + ("tested" if may_be_root() else "NOT tested, it needs root or sudo"),
+        "dovecot, exim: "
+        + ("in the long suites" if os.geteuid() == 0 else "NOT tested, they need root"),
+    ]
 
 
 # --- settings -------------------------------------------------------------------------------

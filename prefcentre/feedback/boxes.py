@@ -26,7 +26,11 @@ class Box(Protocol):
         """The octets of one mail; looking at it does not mark it as read."""
 
     def put_away(self, uid: str) -> None:
-        """Move or delete one mail that is safe with us, when that is wanted."""
+        """Move or delete one mail that is safe with us, when that is wanted. Raises StaysThere when it may not be."""
+
+
+class StaysThere(Exception):
+    """The server goes on answering, and won't have the mail put away; what it says is in words."""
 
 
 @contextmanager
@@ -42,8 +46,11 @@ def opened(mailbox: Mailbox) -> Iterator[Box]:
         with _imap(mailbox) if mailbox.server.protocol == "imap" else _pop3(mailbox) as box:
             yield box
     except kinds as error:
-        text = " ".join(str(error).split())[:200] or type(error).__name__
-        raise Unavailable(f"The mailbox {mailbox.name} can't be read: {text}.") from error
+        raise Unavailable(f"The mailbox {mailbox.name} can't be read: {_words(error)}.") from error
+
+
+def _words(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 @contextmanager
@@ -104,10 +111,19 @@ class _ImapBox:
         return b""
 
     def put_away(self, uid: str) -> None:
-        if self._mailbox.move_to:
+        from imap_tools import ImapToolsError  # noqa: PLC0415
+
+        if not self._mailbox.move_to:
+            return
+        try:
             if not self._client.folder.exists(self._mailbox.move_to):
                 self._client.folder.create(self._mailbox.move_to)
             self._client.move(uid.partition(":")[2], self._mailbox.move_to)
+        except ImapToolsError as error:
+            raise StaysThere(
+                f"Mails of the mailbox {self._mailbox.name} can't be moved to {self._mailbox.move_to}: "
+                f"{_words(error)}."
+            ) from error
 
 
 @contextmanager
@@ -128,7 +144,9 @@ def _pop3(mailbox: Mailbox) -> Iterator[Box]:
         # Only now what was marked is deleted (RFC 1939 §6); when anything broke before, it stays, and is known again.
         client.quit()
     finally:
-        client.close()
+        # After a failed handshake there is nothing left to close, and that must not hide why it failed.
+        with suppress(OSError):
+            client.close()
 
 
 class _Pop3Box:

@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class Fetched:
-    """What one look at a mailbox came to; ``trouble`` says in words why it ended early."""
+    """What one look at a mailbox came to; ``trouble`` says in words why it ended early, or why mails stay there."""
 
     mailbox: str
     done: int = 0
@@ -127,7 +127,7 @@ def _fetch_new(
     largest = context.settings.feedback.largest_mib << 20
     for uid in (uid for uid in there if uid in seen):
         # The connection broke after it was taken in and before it was moved.
-        box.put_away(uid)
+        _put_away(box, uid, fetched)
     new = [uid for uid in there if uid not in seen]
     for place, uid in enumerate(new):
         if stop.is_set() or place >= _MOST_AT_ONCE:
@@ -138,7 +138,18 @@ def _fetch_new(
             continue
         raw = box.fetch(uid)
         if raw and _take(context, mailbox, uid, raw, fetched):
-            box.put_away(uid)
+            _put_away(box, uid, fetched)
+
+
+def _put_away(box: boxes.Box, uid: str, fetched: Fetched) -> None:
+    """Put it away unless the server refused to before: a folder that can't be made keeps no mail from being read."""
+    if fetched.trouble:
+        return
+    try:
+        box.put_away(uid)
+    except boxes.StaysThere as error:
+        fetched.trouble = str(error)
+        log.warning("mail_not_put_away", mailbox=fetched.mailbox, why=fetched.trouble)
 
 
 def _take(context: Context, mailbox: Mailbox, uid: str, raw: bytes, fetched: Fetched) -> bool:

@@ -17,6 +17,7 @@ class Store:
     folders: dict[str, list[bytes]] = field(default_factory=dict)
     validity: int = 1
     can_move: bool = True
+    can_create: bool = True
     password: str = "s3cret word"
     cut_at: int = 0
     commands: list[str] = field(default_factory=list)
@@ -138,8 +139,11 @@ class ImapHandler(_Handler):
             if name in words:
                 self.say(f'* LIST (\\HasNoChildren) "/" "{name}"')
 
-    def on_create(self, words: str) -> None:
+    def on_create(self, words: str) -> str | None:
+        if not self.store.can_create:
+            return "NO no such name here"
         self.store.folders[words.strip('"')] = []
+        return None
 
     def on_uid_search(self, _: str) -> None:
         self.say(f"* SEARCH {' '.join(map(str, self.store.inbox))}")

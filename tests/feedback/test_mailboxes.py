@@ -158,6 +158,23 @@ def test_a_mail_that_is_too_large_stays_there_and_is_not_loaded(
     assert len([one for one in store.commands if "BODY" in one or "RETR" in one]) == 1
 
 
+def test_a_folder_that_can_not_be_made_keeps_no_mail_from_being_read(context: Context) -> None:
+    """R71: what is read stays where it is, and is moved when somebody has mended it."""
+    store = Store(can_create=False)
+    store.add(*mails(3))
+    with mailbox(context, WAYS[1], store) as here:
+        (look,) = service.poll(here)
+        assert (look.waiting, len(store.inbox)) == (3, 3)
+        assert "can't be moved to Done" in look.trouble
+        assert [one.trouble for one in service.failing(here)] == [look.trouble]
+        store.add(b"Subject: later\r\n\r\nlater\r\n")
+        (look,) = service.poll(here)
+        assert (look.waiting, look.known) == (1, 0)
+        store.can_create = True
+        (look,) = service.poll(here)
+        assert (look.waiting, look.trouble, len(store.folders["Done"])) == (0, "", 4)
+
+
 def test_mails_that_got_new_numbers_are_known_again(context: Context) -> None:
     """RFC 3501 §2.3.1.1: the server has built its mailbox anew."""
     store = Store()
