@@ -10,6 +10,7 @@ _PATHS = {
     TokenKind.VIEW: "v",
     TokenKind.WHY: "w",
     TokenKind.CONFIRM: "k",
+    TokenKind.SURVEY: "s",
 }
 
 

@@ -38,6 +38,7 @@ class TokenKind(IntEnum):
     VIEW = 3  # Shows the mail in a browser.
     WHY = 4  # Says why the mail came.
     CONFIRM = 5  # Confirms a sign-up or a new address; its number is that of the question, not of a person.
+    SURVEY = 6  # Shows and changes this person's answers to the survey of a topic.
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,7 @@ class AuditAction(StrEnum):
         "transfer_acknowledged"  # Answered for sending data to a machine outside of the region.
     )
     TRANSFER_REVOKED = "transfer_revoked"  # Took that back.
+    SURVEY_CHANGED = "survey_changed"  # Made, changed, opened or closed a survey.
     CAUGHT_UP = "caught_up"  # Brought a restored database up to what has been promised since.
 
 

@@ -76,6 +76,11 @@ CHECKS: tuple[About, ...] = (
         "Choose a topic that is offered by e-mail.",
     ),
     _about(
+        "survey", "Survey", "A survey goes to people who agreed to surveys, and there is one to answer.",
+        "People are asked only when they said yes to being asked (R95).",
+        "Choose the topic that is for surveys, and open a survey on it before the campaign goes.",
+    ),
+    _about(
         "subject", "Subject", "The subject is short enough to be read whole.",
         "Phones show about 40 letters of a subject; a false “Re:” misleads people and spam filters know it.",
         "Say the most important thing in the first words.", "subject_length",

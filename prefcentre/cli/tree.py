@@ -24,6 +24,7 @@ _HOMES = {
     "limits": ("limits", "app"),
     "exports": ("exports", "app"),
     "contact": ("contact", "app"),
+    "surveys": ("surveys", "app"),
     "retention": ("retention", "app"),
     "records": ("records", "app"),
     "staff": ("staff", "app"),

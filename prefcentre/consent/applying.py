@@ -86,6 +86,7 @@ def _topic_fields(entry: TopicEntry, position: int) -> dict[str, Any]:
         "channels": list(dict.fromkeys(channel.value for channel in entry.channels)),
         "lawful_basis": entry.lawful_basis,
         "double_opt_in": entry.double_opt_in,
+        "for_surveys": entry.surveys,
         "implied_months": entry.implied_months,
         "position": position,
         "archived_at": None,

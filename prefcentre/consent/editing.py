@@ -29,6 +29,7 @@ class TopicForm:
     channels: tuple[str, ...] = ()
     lawful_basis: str = "consent"
     double_opt_in: bool = True
+    surveys: bool = False
     list_label: str = ""
     valid_months: str = ""
     texts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
@@ -47,6 +48,7 @@ def read(form: TopicForm) -> TopicEntry:
         "channels": form.channels,
         "lawful_basis": form.lawful_basis,
         "double_opt_in": form.double_opt_in,
+        "surveys": form.surveys,
         "list_label": form.list_label.strip() or None,
         "wording": {language: text for language, text in form.wording.items() if text.strip()},
         "text": {
@@ -170,6 +172,7 @@ def form_of(session: Session, topic: Topic) -> TopicForm:
         channels=tuple(topic.channels),
         lawful_basis=topic.lawful_basis.value,
         double_opt_in=topic.double_opt_in,
+        surveys=topic.for_surveys,
         list_label=topic.list_label,
         valid_months=str(topic.implied_months or ""),
         texts={

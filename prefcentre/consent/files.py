@@ -3,9 +3,16 @@
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from prefcentre.consent.models import Channel, LawfulBasis
 from prefcentre.errors import ContentError, NotFound
@@ -38,6 +45,8 @@ class TopicEntry(BaseModel):
     channels: tuple[Channel, ...] = Field((Channel.EMAIL,), min_length=1)
     lawful_basis: LawfulBasis = LawfulBasis.CONSENT
     double_opt_in: bool = Field(True, strict=True)
+    # Its mails may invite to surveys, for which only a consent in so many words will do (R95).
+    surveys: bool = Field(False, strict=True)
     # It becomes the label of List-Id, which allows no more than this (RFC 2919).
     list_label: str | None = Field(
         None, pattern=r"^[A-Za-z0-9]+([_-][A-Za-z0-9]+)*$", max_length=64
@@ -46,6 +55,12 @@ class TopicEntry(BaseModel):
     text: dict[_Language, TopicText] = Field(default_factory=dict)
     # For soft opt-in and legitimate interest only: what a person agreed to themselves does not run out (R94).
     valid_for: str | None = Field(None, pattern=rf"^{_VALID.pattern}$")
+
+    @model_validator(mode="after")
+    def _surveys_need_consent(self) -> Self:
+        if self.surveys and self.lawful_basis is not LawfulBasis.CONSENT:
+            raise ValueError("a topic for surveys needs the lawful basis “consent” (R95)")
+        return self
 
     @property
     def implied_months(self) -> int | None:

@@ -65,6 +65,8 @@ class Topic(SQLModel, table=True):
     channels: list[str] = Field(default_factory=list, sa_type=json_list_type(), nullable=False)
     lawful_basis: LawfulBasis = Field(sa_type=enum_type(LawfulBasis))
     double_opt_in: bool = True
+    # Its mails may invite to surveys, so only people who said yes in so many words get them (R95).
+    for_surveys: bool = False
     # How many months a consent on another basis than consent stands (R94); None is for ever.
     implied_months: int | None = None
     list_label: str = Field(max_length=64)

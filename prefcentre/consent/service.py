@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlmodel import Session
 
-from prefcentre.consent import chain, heads, many, queries, rules
+from prefcentre.consent import chain, heads, many, queries, resting, rules
 from prefcentre.consent.applying import AppliedTopics, apply_topics
 from prefcentre.consent.chain import SALT_BYTES, Problem
 from prefcentre.consent.editing import TopicForm, wordings
@@ -309,6 +309,7 @@ class _Writer:
         queries.append_events(session, _columns((*chain.Event._fields, "hash"), events))
         if consents:
             queries.put_consents(session, _columns(_CONSENT, consents.values()))
+        resting.forget_answers(session, states, {(act.subscriber_id, act.topic_id) for act in acts})
 
     def _event(self, act: Act, state: str, basis: str, until: datetime | None) -> chain.Event:
         personal = chain.personal(
@@ -337,7 +338,6 @@ class _Writer:
 
 
 _LIVING = (ConsentState.PENDING.value, ConsentState.GRANTED.value)
-
 
 _CONSENT = (
     "subscriber_id",

@@ -14,7 +14,7 @@ from typing import Any, cast
 import sqlalchemy as sa
 from sqlmodel import col
 
-from prefcentre.consent.models import Channel, Consent
+from prefcentre.consent.models import Channel, Consent, LawfulBasis, Topic
 from prefcentre.delivery import rules
 from prefcentre.delivery.models import Delivery, DeliveryState
 from prefcentre.lookup import LookupKind
@@ -130,6 +130,7 @@ def _channel_facts(channel: Channel) -> sa.Select[Any]:
             col(Consent.subscriber_id) == col(Subscriber.id),
             col(Consent.topic_id) == sa.bindparam("q_topic"),
             col(Consent.channel) == sa.bindparam("q_channel"),
+            _basis_will_do(),
         ),
     )
     return (
@@ -184,6 +185,7 @@ def _joined(
                 col(Consent.subscriber_id) == col(Subscriber.id),
                 col(Consent.topic_id) == sa.bindparam("q_topic"),
                 col(Consent.channel) == sa.bindparam("q_channel"),
+                _basis_will_do(),
                 whose(col(Consent.subscriber_id)),
             ),
         )
@@ -204,6 +206,21 @@ def _joined(
             ),
         )
     )
+
+
+def _basis_will_do() -> sa.ColumnElement[bool]:
+    """A topic for surveys needs a yes in so many words; on another basis it is as if nobody had been asked (R95).
+
+    The topic is looked at here, once for each statement, so that nobody who asks can forget to.
+    """
+    for_surveys = sa.inspect(Topic).local_table.alias("for_surveys")
+    needs_yes = sa.exists(
+        sa.select(_number(1)).where(
+            for_surveys.c.id == sa.bindparam("q_topic"), for_surveys.c.for_surveys
+        )
+    )
+    is_yes = sa.type_coerce(col(Consent.lawful_basis), sa.String) == _word(LawfulBasis.CONSENT)
+    return sa.or_(is_yes, ~needs_yes)
 
 
 def _current_key() -> Any:

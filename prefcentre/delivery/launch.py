@@ -19,6 +19,7 @@ from prefcentre.delivery.filling import recipient_of
 from prefcentre.errors import Refused
 from prefcentre.messages import service as messages
 from prefcentre.messages.service import Compiled, Finding, Level, Recipient
+from prefcentre.surveys import service as surveys
 from prefcentre.throttles import service as throttles
 from prefcentre.transfers import service as transfers
 
@@ -66,7 +67,16 @@ def check(session: Session, context: Context, slug: str) -> Checked:
         rows = queries.sample_recipients(session, question, sendable(), SAMPLES)
         samples = [recipient_of(row) for row in rows]
     findings = messages.preflight(session, context, source, compiled, samples)
+    findings += _survey(session, topic, compiled)
     return Checked(source, compiled, [*findings, *_ways_out(session, context)])
+
+
+def _survey(session: Session, topic: consent.Topic | None, compiled: Compiled) -> list[Finding]:
+    """What keeps a mail that invites to a survey from going (R95)."""
+    if topic is None or "survey" not in compiled.used_links:
+        return []
+    problem = surveys.why_not_invite(session, topic)
+    return [Finding(Level.ERROR, "survey", problem)] if problem else []
 
 
 def _ways_out(session: Session, context: Context) -> list[Finding]:

@@ -14,7 +14,7 @@ from prefcentre.consent import service as consent
 from prefcentre.consent.service import Act, Channel, ConsentAction
 from prefcentre.context import Context
 from prefcentre.delivery import service as delivery
-from prefcentre.demo import desk
+from prefcentre.demo import asked, desk
 from prefcentre.demo.letters import LETTERS
 from prefcentre.demo.past import Past, SetBack, send
 from prefcentre.demo.people import CAST, MadeUp, people
@@ -77,6 +77,7 @@ def fill(context: Context, folder: Path, tell: Callable[[str], None]) -> None:
     _remember(context, known, tell)
     if is_new:
         _since_then(context, folder, everybody, tell)
+        asked.ask(context, everybody)
     _make_up_campaigns(context, known)
     for slug, delay in ((NOW, timedelta()), (LATER, LATER_BY)):
         if slug not in known:

@@ -27,6 +27,7 @@ _KINDS = {
     "preferences": TokenKind.PREFERENCES,
     "why": TokenKind.WHY,
     "view": TokenKind.VIEW,
+    "survey": TokenKind.SURVEY,
 }
 _SECOND = timedelta(seconds=1)
 _SUBJECTS_KEPT = 1024

@@ -26,7 +26,7 @@ _MEMO_SIZE = 4096
 _MEMO_LENGTH = 60
 
 SUBSCRIBER = ("email", "name", "first_name", "last_name", "language", "timezone", "attributes")
-LINKS = ("unsubscribe", "preferences", "tracking", "why", "view", "privacy")
+LINKS = ("unsubscribe", "preferences", "tracking", "why", "view", "survey", "privacy")
 VARIABLES: Mapping[str, tuple[str, ...]] = {
     "subscriber": SUBSCRIBER,
     "campaign": ("slug", "name", "subject", "topic"),

@@ -15,6 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session, SQLModel
 
+from prefcentre.answers import models as _answers
 from prefcentre.audit import models as _audit
 from prefcentre.campaigns.models import Campaign
 from prefcentre.consent.models import ConsentWording, Topic
@@ -30,10 +31,12 @@ from prefcentre.servicemail.models import ServiceMailKind
 from prefcentre.signups import models as _signups
 from prefcentre.subscribers.models import Subscriber
 from prefcentre.suppression import models as _suppression
+from prefcentre.surveys import models as _surveys
 from prefcentre.tracking.models import TRACKING_METADATA
 
 # Imported for the tables that they put into the metadata.
 _MODULES = (
+    _answers,
     _audit,
     _contact,
     _feedback,
@@ -43,6 +46,7 @@ _MODULES = (
     _servicemail,
     _signups,
     _suppression,
+    _surveys,
 )
 
 
@@ -231,6 +235,7 @@ PLACES: tuple[Place, ...] = (
     # What their package forgets stands in ``providers``.
     Place("feedback_event", Section.RETURNS, _number(), empty={}),
     Place("inbound_message", Section.RETURNS, _number(), empty={}),
+    Place("survey_answer", Section.ANSWERS, _number(), empty={}),
     # The answer that they are erased has to go out still; the queue forgets the address with it.
     Place(
         "service_mail",
@@ -276,6 +281,7 @@ WITHOUT_PEOPLE: Mapping[str, str] = {
     "staff_session": "accounts of staff",
     "staff_user": "accounts of staff",
     "subscriber_day": "numbers",
+    "survey": "questions; who answered what stands apart",
     "throttle": "limits",
     "throttle_share": "limits",
     "throttle_state": "limits",

@@ -12,6 +12,7 @@ from sqlmodel import Session
 from prefcentre.context import Context
 from prefcentre.feedback import service as feedback
 from prefcentre.rights.places_queries import Section
+from prefcentre.surveys import service as surveys
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -32,5 +33,11 @@ PROVIDERS: tuple[Provider, ...] = (
         frozenset({"feedback_event", "inbound_message"}),
         lambda session, _, number: feedback.held_about(session, number),
         lambda session, _, number: feedback.forget(session, number),
+    ),
+    Provider(
+        Section.ANSWERS,
+        frozenset({"survey_answer"}),
+        lambda session, _, number: surveys.held_about(session, number),
+        lambda session, _, number: surveys.forget(session, number),
     ),
 )

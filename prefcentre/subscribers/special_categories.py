@@ -11,14 +11,14 @@ _WORDS: dict[str, str] = {
     "gesundheit|krank|schwanger|behinder|impf|santé|sante|maladie|grossesse|handicap|"
     "здрав|болест|диагноз|алерг|бремен|инвалид|ваксин",
     "religion or belief": "relig|belief|faith|church|confession|konfession|glaube|kirche|croyance|eglise|église|"
-    "вероизповед|религи|църк",
-    "political opinions": "politic|politisch|partei|politique|vote|voting|party_member|партийн|политич|гласув",
+    "denomination|вероизповед|религи|църк|вяра",
+    "political opinions": "politic|politisch|partei|politique|vote|voting|party_member|parteimitglied|партийн|политич|гласув",
     "trade union": "trade_union|union_member|tradeunion|gewerkschaft|syndicat|синдик|профсъюз",
     "ethnic origin": "ethnic|ethnie|race|racial|skin_colo|nationality_origin|hautfarbe|herkunft|origine|"
-    "етнич|етнос|раса|расов",
+    "rasse|етнич|етнос|раса|расов",
     "sex life or orientation": "sexual|sex_life|sex_orient|orientation|gender_identity|sexuell|sexuel|lgbt|"
     "сексуал|ориентац",
-    "genetic or biometric data": "genetic|genom|dna|biometr|fingerprint|face_scan|genetisch|fingerabdruck|génét|"
+    "genetic or biometric data": "genetic|genom|dna|adn|днк|biometr|fingerprint|face_scan|genetisch|fingerabdruck|génét|"
     "empreinte|генет|биометр|отпечат",
     "criminal record": "criminal|conviction|offence|offense|vorstrafe|straftat|casier|condamnation|съдим|престъп",
 }

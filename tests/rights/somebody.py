@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session, SQLModel
 
+from prefcentre.answers import service as answers
 from prefcentre.audit import service as audit
 from prefcentre.audit.service import AuditAction
 from prefcentre.campaigns.models import Campaign, CampaignState
@@ -50,6 +51,7 @@ from prefcentre.subscribers.models import (
     Subscriber,
 )
 from prefcentre.suppression import service as suppression
+from prefcentre.surveys.models import Survey, SurveyState
 from prefcentre.testing.makers import make_person, make_topic
 from prefcentre.tracking.models import TRACKING_METADATA, HitClass, TrackingEvent, TrackingKind
 
@@ -107,6 +109,7 @@ def seed(context: Context) -> Somebody:
             campaign,
         )
         _returns(session, context, found)
+        _answers(session, context, found)
     with context.db.tracking() as tracking:
         for kind, link in ((TrackingKind.OPEN, None), (TrackingKind.CLICK, 1)):
             tracking.add(
@@ -192,6 +195,23 @@ def _campaign(session: Session, context: Context, person: Subscriber, topic: Top
         )
     )
     return campaign.id or 0
+
+
+def _answers(session: Session, context: Context, found: Somebody) -> None:
+    now = context.clock.now()
+    asked = {"id": 1, "kind": "text", "text": "Which colour?", "choices": []}
+    survey = Survey(
+        topic_id=found.topic,
+        title="Colours",
+        questions=[asked],
+        state=SurveyState.OPEN,
+        created_at=now,
+    )
+    session.add(survey)
+    session.flush()
+    answers.keep(
+        session, (found.id, survey.id or 0, found.topic), 1, {"1": "Rubinrot, says Wanda"}, now
+    )
 
 
 def _returns(session: Session, context: Context, found: Somebody) -> None:

@@ -43,6 +43,7 @@ from prefcentre.web.admin import (
     signing_in,
     staff,
     suppressions,
+    surveys,
     topics,
 )
 from prefcentre.web.admin.outcomes import LEFT_OUT
@@ -128,6 +129,7 @@ def blueprint(context: Context) -> Blueprint:
         places,
         importing,
         suppressions,
+        surveys,
         topics,
     ):
         part.declare(pages, context)

@@ -27,6 +27,7 @@ _PAGES = (
     ("Import people", "/people/import", Right.SEND, "csv excel xlsx upload"),
     ("Topics", "/topics", Right.LOOK, "lists purposes wordings"),
     ("Notices of changes", "/notices", Right.LOOK, "privacy policy versions renew consent"),
+    ("Surveys", "/surveys", Right.LOOK, "polls questions answers"),
     ("Suppressions", "/suppressions", Right.LOOK, "blocked unsubscribed bounces"),
     ("Mails that came back", "/feedback", Right.PRIVACY, "feedback bounces queue complaints"),
     ("Reports", "/reports", Right.LOOK, "figures statistics compare"),

@@ -121,6 +121,7 @@ def _read(topic: Topic | None = None) -> TopicForm:
         channels=tuple(form.getlist("channel")),
         lawful_basis=form.get("lawful_basis", "consent"),
         double_opt_in="double_opt_in" in form,
+        surveys="surveys" in form,
         list_label=topic.list_label if topic else form.get("list_label", ""),
         valid_months=form.get("valid_months", ""),
         texts=texts,

@@ -23,7 +23,7 @@ from prefcentre.web.public.requests import (
     zone_of,
 )
 
-_OWN_LINKS = ("unsubscribe", "preferences", "tracking", "why", "view")
+_OWN_LINKS = ("unsubscribe", "preferences", "tracking", "why", "view", "survey")
 
 _COUNTED = {
     (): _("No. We do not count whether you open it or which links you follow."),

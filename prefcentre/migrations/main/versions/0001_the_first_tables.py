@@ -264,6 +264,7 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("double_opt_in", sa.Boolean(), nullable=False),
+        sa.Column("for_surveys", sa.Boolean(), nullable=False),
         sa.Column("implied_months", sa.Integer(), nullable=True),
         sa.Column("list_label", sa.String(length=64), nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
@@ -1034,6 +1035,7 @@ def upgrade() -> None:
                 "request_closed",
                 "transfer_acknowledged",
                 "transfer_revoked",
+                "survey_changed",
                 "caught_up",
                 native_enum=False,
                 length=32,
@@ -1803,9 +1805,71 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("campaign_id", name=op.f("pk_feedback_stop")),
     )
 
+    op.create_table(
+        "survey",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("topic_id", sa.Integer(), nullable=False),
+        sa.Column("title", sa.String(), nullable=False),
+        sa.Column("intro", sa.String(), nullable=False),
+        sa.Column("language", sa.String(length=35), nullable=False),
+        sa.Column("questions", JSON, nullable=False),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "draft",
+                "open",
+                "closed",
+                native_enum=False,
+                length=32,
+                create_constraint=True,
+                name="survey_state",
+            ),
+            nullable=False,
+        ),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("opened_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["topic_id"], ["topic.id"], name=op.f("fk_survey_topic_id_topic")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_survey")),
+    )
+    op.create_index(
+        "ix_survey_open",
+        "survey",
+        ["topic_id"],
+        unique=True,
+        sqlite_where=sa.text("state = 'open'"),
+        postgresql_where=sa.text("state = 'open'"),
+    )
+    op.create_table(
+        "survey_answer",
+        sa.Column("subscriber_id", BIG_ID, nullable=False),
+        sa.Column("survey_id", sa.Integer(), nullable=False),
+        sa.Column("topic_id", sa.Integer(), nullable=False),
+        sa.Column("consent_seq", BIG_ID, nullable=False),
+        sa.Column("answers", JSON, nullable=False),
+        sa.Column("answered_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["subscriber_id"],
+            ["subscriber.id"],
+            name=op.f("fk_survey_answer_subscriber_id_subscriber"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["survey_id"], ["survey.id"], name=op.f("fk_survey_answer_survey_id_survey")
+        ),
+        sa.ForeignKeyConstraint(
+            ["topic_id"], ["topic.id"], name=op.f("fk_survey_answer_topic_id_topic")
+        ),
+        sa.PrimaryKeyConstraint("subscriber_id", "survey_id", name=op.f("pk_survey_answer")),
+    )
+    op.create_index("ix_survey_answer_survey_id", "survey_answer", ["survey_id"])
+
 
 def downgrade() -> None:
     for name in (
+        "survey_answer",
+        "survey",
         "feedback_stop",
         "feedback_event",
         "webhook_call",
