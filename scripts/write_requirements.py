@@ -7,7 +7,6 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs/requirements.md"
 _CITED = re.compile(r"\bR(\d{1,3})(?:[–-]R(\d{1,3}))?\b")
 _NOT_KEPT = {
-    95: "not kept yet: there are no surveys",
     105: "not kept yet: no registers are read",
     110: "not kept yet: no registers are read",
     111: "not kept yet: no registers are read",

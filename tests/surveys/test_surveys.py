@@ -19,7 +19,6 @@ from prefcentre.preferences import service as preferences
 from prefcentre.preferences.service import Method, Visit
 from prefcentre.reasons import Reason
 from prefcentre.subscribers.service import Subscriber
-from prefcentre.subscribers.special_categories import looks_special
 from prefcentre.surveys import service
 from prefcentre.surveys.service import Question, QuestionKind, Words
 from prefcentre.testing.makers import make_consent, make_person, make_topic
@@ -242,23 +241,6 @@ def test_a_special_question_needs_a_confirmation(context: Context, scene: Scene)
         with pytest.raises(Refused, match="health"):
             service.open_(session, context, made, "staff:1")
         service.open_(session, context, made, "staff:1", confirmed=True)
-
-
-@pytest.mark.parametrize(
-    ("name", "category"),
-    [
-        ("religion", "religion"),
-        ("Gesundheitszustand", "health"),
-        ("политически възгледи", "politics"),
-        ("appartenance syndicale", "union membership"),
-        ("origine_ethnique", "ethnic origin"),
-        ("orientation sexuelle", "sex life"),
-        ("favourite colour", None),
-        ("traces", None),
-    ],
-)
-def test_words_that_look_special(name: str, category: str | None) -> None:
-    assert looks_special(name) == category
 
 
 def test_a_topic_for_surveys_needs_consent_as_its_basis() -> None:

@@ -29,10 +29,18 @@ def declare(pages: Blueprint, context: Context) -> None:
     add(pages, context, "GET", base, survey_list, Right.LOOK)
     add(pages, context, "POST", base, survey_make, Right.WRITE)
     add(pages, context, "GET", f"{base}/<int:number>", survey_page, Right.LOOK)
-    add(pages, context, "POST", f"{base}/<int:number>", survey_change, Right.WRITE)
+    add(pages, context, "POST", f"{base}/<int:number>/change", survey_change, Right.WRITE)
     add(pages, context, "POST", f"{base}/<int:number>/open", survey_open, Right.SEND)
     add(pages, context, "POST", f"{base}/<int:number>/close", survey_close, Right.SEND)
-    add(pages, context, "POST", f"{base}/<int:number>/answers.csv", survey_file, Right.EXPORT)
+    add(
+        pages,
+        context,
+        "POST",
+        f"{base}/<int:number>/answers.csv",
+        survey_file,
+        Right.EXPORT,
+        fresh=True,
+    )
 
 
 def survey_list(context: Context) -> ResponseReturnValue:
