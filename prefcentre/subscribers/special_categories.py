@@ -13,7 +13,7 @@ _WORDS: dict[str, str] = {
     "religion or belief": "relig|belief|faith|church|confession|konfession|glaube|kirche|croyance|eglise|église|"
     "denomination|вероизповед|религи|църк|вяра",
     "political opinions": "politic|politisch|partei|politique|vote|voting|party_member|parteimitglied|партийн|политич|гласув",
-    "trade union": "trade_union|union_member|tradeunion|gewerkschaft|syndicat|синдик|профсъюз",
+    "trade union": "trade_union|union_member|tradeunion|gewerkschaft|syndica|синдик|профсъюз",
     "ethnic origin": "ethnic|ethnie|race|racial|skin_colo|nationality_origin|hautfarbe|herkunft|origine|"
     "rasse|етнич|етнос|раса|расов",
     "sex life or orientation": "sexual|sex_life|sex_orient|orientation|gender_identity|sexuell|sexuel|lgbt|"

@@ -9,7 +9,7 @@ from prefcentre.context import Context
 from prefcentre.surveys import service
 from prefcentre.testing.makers import make_consent, make_person, make_topic
 from tests.web.admin.campaigns import HOSTILE, words
-from tests.web.admin.conftest import Desk, post
+from tests.web.admin.conftest import PASSWORD, Desk, post
 
 BASE = "/admin/surveys"
 
@@ -41,18 +41,18 @@ def test_a_survey_is_written_ordered_opened_and_closed(
     context: Context, desk: Desk, draft: str
 ) -> None:
     client = desk("sender")
-    assert post(client, draft, form(do="down 1")).status_code == 303
+    assert post(client, f"{draft}/change", form(do="down 1")).status_code == 303
     with context.db.reading() as session:
         (survey,) = service.every(session)
         questions = service.questions_of(survey)
         number = survey.id or 0
     assert [one.id for one in questions] == [2, 1]
     assert questions[1].choices == ("At home", "On the way")
-    post(client, draft, form(do="remove 1"))
+    post(client, f"{draft}/change", form(do="remove 1"))
     with context.db.reading() as session:
         assert [one.id for one in service.questions_of(service.get(session, number))] == [2]
     assert post(client, f"{draft}/open", {}).status_code == 303
-    assert post(client, draft, form()).status_code == 400
+    assert post(client, f"{draft}/change", form()).status_code == 400
     with context.db.writing() as session:
         person = make_person(session, context, "ada@example.org", "Ada Lovelace")
         topic = consent.topic(session, "surveys")
@@ -63,7 +63,7 @@ def test_a_survey_is_written_ordered_opened_and_closed(
     assert "1 person has answered" in words(page)
     assert "4.0 on average" in words(page)
     assert "Lovelace" not in page
-    table = post(client, f"{draft}/answers.csv", {})
+    table = post(client, f"{draft}/answers.csv", {"_proof": PASSWORD})
     assert "How is it?,4,1" in table.text
     assert "ada@" not in table.text
     assert post(client, f"{draft}/close", {}).status_code == 303
@@ -74,7 +74,9 @@ def test_a_survey_is_written_ordered_opened_and_closed(
 
 
 def test_what_can_t_be_kept_is_said_and_nothing_is_lost(desk: Desk, draft: str) -> None:
-    wrong = post(desk("sender"), draft, form(**{"choices-1": "Only one", "text-2": HOSTILE}))
+    wrong = post(
+        desk("sender"), f"{draft}/change", form(**{"choices-1": "Only one", "text-2": HOSTILE})
+    )
     assert wrong.status_code == 400
     assert "2 to 20 choices" in words(wrong.text)
     assert ">Only one</textarea>" in wrong.text
@@ -84,7 +86,7 @@ def test_what_can_t_be_kept_is_said_and_nothing_is_lost(desk: Desk, draft: str) 
 def test_a_special_question_needs_a_tick(context: Context, desk: Desk, draft: str) -> None:
     """R151: opening asks once more when a question seems to be about health or the like."""
     client = desk("sender")
-    post(client, draft, form(**{"text-2": "How is your health?"}))
+    post(client, f"{draft}/change", form(**{"text-2": "How is your health?"}))
     assert "GDPR art. 9" in words(client.get(draft).text)
     assert post(client, f"{draft}/open", {}).status_code == 409
     assert post(client, f"{draft}/open", {"confirmed": "yes"}).status_code == 303
@@ -101,7 +103,7 @@ def test_only_topics_for_surveys_are_offered(context: Context, desk: Desk, draft
 def test_who_may_do_what(desk: Desk, draft: str) -> None:
     """R149: a viewer looks; an author writes; only senders open and take files away."""
     assert desk("viewer").get(draft).status_code == 200
-    assert post(desk("viewer"), draft, form()).status_code == 403
-    assert post(desk("author"), draft, form()).status_code == 303
+    assert post(desk("viewer"), f"{draft}/change", form()).status_code == 403
+    assert post(desk("author"), f"{draft}/change", form()).status_code == 303
     assert post(desk("author"), f"{draft}/open", {}).status_code == 403
-    assert post(desk("author"), f"{draft}/answers.csv", {}).status_code == 403
+    assert post(desk("author"), f"{draft}/answers.csv", {"_proof": PASSWORD}).status_code == 403
