@@ -8,9 +8,15 @@ import sqlalchemy as sa
 from playwright.sync_api import expect
 
 from prefcentre.campaigns.models import Campaign, CampaignContent
+from prefcentre.consent import service as consents
 from prefcentre.languages import LANGUAGES
 from prefcentre.messages.service import Compiled
+from prefcentre.notices import service as notices
+from prefcentre.notices.service import NoticeForm, NoticeText
 from prefcentre.signups.models import Confirmation
+from prefcentre.surveys import service as surveys
+from prefcentre.surveys.service import Question, QuestionKind, Words
+from prefcentre.testing.makers import make_consent, make_topic
 from prefcentre.tokens import LinkToken, TokenKind, issued_on
 from tests.browser.conftest import complaints, is_too_wide
 from tests.browser.stage import Act, Stage
@@ -20,6 +26,62 @@ pytestmark = pytest.mark.xdist_group("browser")
 PREFERENCES, UNSUBSCRIBE, WHY = TokenKind.PREFERENCES, TokenKind.UNSUBSCRIBE, TokenKind.WHY
 PHONE, DESK = 360, 1280
 MOST_BYTES = 60_000
+
+
+def ask(stage: Stage, who: str = "ada") -> None:
+    """Open a survey that Ada agreed to be asked, and go to somebody's page of it."""
+    context = stage.context
+    with context.db.reading() as session:
+        known = next((one for one in consents.topics(session) if one.key == "polls"), None)
+    topic_id = known.id if known else _make_survey(stage)
+    token = LinkToken(TokenKind.SURVEY, getattr(stage.cast, who).public_id, topic_id or 0)
+    stage.page.goto(stage.here(context.links.page(issued_on(token, context.clock.now()))))
+
+
+def _make_survey(stage: Stage) -> int | None:
+    context = stage.context
+    with context.db.writing() as session:
+        topic = make_topic(session, context, "polls", for_surveys=True)
+        make_consent(session, context, stage.cast.ada, topic)
+        number = surveys.make(session, context, "polls", "How we do", "staff:1").id or 0
+        questions = (
+            Question(
+                1, QuestionKind.ONE, "Where do you read our mails?", ("At home", "On the way")
+            ),
+            Question(2, QuestionKind.SEVERAL, "What do you read?", ("Product news", "Events")),
+            Question(3, QuestionKind.SCALE10, "Would you recommend us?"),
+            Question(4, QuestionKind.TEXT, "What is missing?"),
+        )
+        words = Words("How do you like our mails?", "Four questions, a minute.", "en", questions)
+        surveys.change(session, context, number, words, "staff:1")
+        surveys.open_(session, context, number, "staff:1")
+    return topic.id
+
+
+def survey(stage: Stage) -> None:
+    ask(stage)
+
+
+def survey_answered(stage: Stage) -> None:
+    ask(stage)
+    stage.page.get_by_label("At home").check()
+    stage.page.get_by_label("9", exact=True).check()
+    stage.press("Send the answers")
+    expect(stage.page.get_by_role("status")).to_contain_text("Your answers are saved")
+
+
+def survey_without_consent(stage: Stage) -> None:
+    ask(stage, "ben")
+
+
+def changes(stage: Stage) -> None:
+    context = stage.context
+    summary = "We keep opened mails for thirty days and no longer for ninety."
+    form = NoticeForm(holds_from="2027-01-01", texts={"en": NoticeText(summary)})
+    with context.db.writing() as session:
+        number = notices.make(session, context, form, "staff:1").id or 0
+        notices.publish(session, context, number, "staff:1", sent_now={})
+    stage.page.goto(f"{stage.site}/changes")
 
 
 def go(path: str) -> Act:
@@ -320,6 +382,10 @@ STATES: dict[str, Act] = {
     "my-data-mistaken": my_data_mistaken,
     "my-data-asked": my_data_asked,
     "contact": go("/contact"),
+    "survey": survey,
+    "survey-answered": survey_answered,
+    "survey-without-consent": survey_without_consent,
+    "changes": changes,
     "measuring": go("/measuring"),
     "contact-mistaken": contact_mistaken,
     "contact-sent": contact_sent,
