@@ -166,8 +166,8 @@ class Worker:
         """Write down what the servers taught, take our share of connections, and look how much room there is."""
         lessons = self._desk.lessons.take()
         shares = {pool.scope: (pool.account.connections, pool.held) for pool in self._pools}
-        limits, rooms, widths = await self._store.do(self._share_limits, lessons, shares)
-        closed = await self._store.do(transfers.closed_relays, self._context.settings)
+        # One step: messages that begin between the look at the rooms and the lesson of the valve would not be counted.
+        limits, rooms, widths, closed = await self._store.do(self._share_limits, lessons, shares)
         for pool in self._pools:
             pool.limit = widths.pop(pool.scope)
             pool.forbidden = closed.get(pool.account.name)
@@ -177,7 +177,7 @@ class Worker:
 
     def _share_limits(
         self, session: Session, lessons: Lessons, shares: Mapping[str, tuple[int, int]]
-    ) -> tuple[dict[str, Limit], dict[str, Room], dict[str, int]]:
+    ) -> tuple[dict[str, Limit], dict[str, Room], dict[str, int], dict[str, str]]:
         now = self._context.clock.now()
         lessons.write(session, self._valve.limits, now)
         limits = throttles.limits(session)
@@ -199,7 +199,8 @@ class Worker:
             )
             for scope, most in sorted(wanted.items())
         }
-        return limits, throttles.look(session, now), widths
+        closed = transfers.closed_relays(session, self._context.settings)
+        return limits, throttles.look(session, now), widths, closed
 
     async def _end(self, gate: "asyncio.Task[None]") -> None:
         self._desk.is_stopping = True
