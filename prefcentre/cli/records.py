@@ -106,6 +106,7 @@ def breach(
         "languages": found.languages,
         "contact_requests": found.contact_requests,
         "lists": found.lists,
+        "erased_since": found.erased_since,
         "file": str(out) if out else None,
     }
     lines = [
@@ -116,6 +117,8 @@ def breach(
         f"List taken out at {one['at']:%Y-%m-%d %H:%M} UTC by {one['actor']}: {one['what'].value}"
         for one in found.lists
     ]
+    if found.erased_since:
+        lines.append(f"{found.erased_since:,} were erased since it began; they can't be named.")
     answer(as_json, data, "\n".join(lines))
 
 

@@ -8,20 +8,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Row
 from sqlmodel import Session, col
 
-from prefcentre.consent.models import Consent
 from prefcentre.contact.models import ContactRequest
-from prefcentre.delivery.models import Delivery
-from prefcentre.preferences.models import Preference
 from prefcentre.subscribers.models import Subscriber
 
 STRETCH = 5_000
 
-# Tables that say more of a person than who they are, each under the name of its class in the record of processing.
-_MORE: tuple[tuple[str, Any], ...] = (
-    ("what they chose", col(Preference.subscriber_id)),
-    ("consents", col(Consent.subscriber_id)),
-    ("mails", col(Delivery.subscriber_id)),
-)
 _COLUMNS: tuple[Any, ...] = tuple(
     col(getattr(Subscriber, name))
     for name in (
@@ -31,6 +22,8 @@ _COLUMNS: tuple[Any, ...] = tuple(
         "phone",
         "postal_address",
         "name",
+        "first_name",
+        "last_name",
         "language",
         "attributes",
     )
@@ -60,18 +53,6 @@ def people(session: Session, until: datetime, among: set[int] | None) -> Iterato
             return
         yield found
         last = left[-1] if among is not None else found[-1].id
-
-
-def classes(session: Session, rows: list[Row[Any]]) -> dict[int, list[str]]:
-    """What else is held about each of a stretch of people."""
-    first, last = rows[0].id, rows[-1].id
-    found: dict[int, list[str]] = {row.id: [] for row in rows}
-    for name, column in _MORE:
-        statement = sa.select(column).where(column.between(first, last)).distinct()
-        for (number,) in session.execute(statement):
-            if number in found:
-                found[number].append(name)
-    return found
 
 
 def contact_requests(session: Session, since: datetime, until: datetime) -> int:

@@ -8,6 +8,7 @@ from sqlmodel import Session
 from prefcentre.consent import service as consent
 from prefcentre.consent.service import NOT_STATED, Topic
 from prefcentre.context import Context
+from prefcentre.records.classes import CLASSES
 from prefcentre.rights import service as rights
 from prefcentre.settings import Settings
 from prefcentre.transfers import service as transfers
@@ -16,17 +17,7 @@ from prefcentre.transfers.service import Standing
 # Numbers of requirements, which mean something to whoever works on the code alone.
 _FOR_BUILDERS = re.compile(r" ?\([RTD]\d+\)")
 _PEOPLE = ("subscribers and former subscribers", "people who wrote on the contact form", "staff")
-_DATA = {
-    "who they are": "e-mail address, phone number, postal address, names, language, time zone, attributes from sign-ups and imports",
-    "what they chose": "topics and channels, how often, breaks",
-    "consents": "each with the words seen, time, way, network and program, sealed in a chain",
-    "mails": "which mail was meant for whom, and what the mail server said",
-    "reading": "opened mails and followed links, of those who agreed to that",
-    "stops": "keyed hashes of addresses and numbers that are not to be written to, with the reason",
-    "messages": "what they wrote on the contact form or asked about their data",
-    "returned mails": "reports of mail servers and complaints",
-    "staff": "names, addresses, sessions, and what they did",
-}
+_OF_STAFF = ("staff", "names, addresses, sessions, and what they did")
 _MEASURES = (
     "Connections to mail servers and mailboxes are encrypted and their certificates checked, unless they are this machine.",
     "People's links are signed, expire, and open one thing each; pages set no cookies for subscribers.",
@@ -54,7 +45,7 @@ def record(session: Session, context: Context) -> dict[str, Any]:
         },
         "purposes": [_purpose(topic) for topic in consent.topics(session)],
         "people": list(_PEOPLE),
-        "data": [{"class": name, "what": what} for name, what in _DATA.items()],
+        "data": [{"class": name, "what": what} for name, what in (*CLASSES.values(), _OF_STAFF)],
         "recipients": _recipients(settings),
         "transfers": _transfers(session, settings),
         "periods": [

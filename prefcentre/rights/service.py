@@ -3,6 +3,7 @@
 from prefcentre.rights.erasing import Erased, erase, finish, waiting_since
 from prefcentre.rights.held import everything, former_consents, note_export, portable, portable_csv
 from prefcentre.rights.models import CameBy, RightsKind, RightsOutcome, RightsRequest
+from prefcentre.rights.outline_queries import erased_since, outline
 from prefcentre.rights.places_queries import Section
 from prefcentre.rights.register import (
     Answer,
@@ -58,6 +59,7 @@ __all__ = [
     "close",
     "correct",
     "erase",
+    "erased_since",
     "everything",
     "extend",
     "finish",
@@ -73,6 +75,7 @@ __all__ = [
     "note_own_once",
     "object_to_all",
     "open_page",
+    "outline",
     "person_of",
     "plan_retention",
     "portable",

@@ -1,36 +1,39 @@
 """Names of fields that sound like special categories of data (GDPR art. 9, 10), in the languages of the pages (R151).
 
 A hint for people and no proof: what a field holds shows its content alone, and nobody reads that. Words count at the beginning
-of a word of the name, so "religious_group" is one and "unionised milk" is not asked about milk.
+of a word of the name, so "religious_group" is one and "reunion" has nothing of a union.
 """
 
 import re
 
+# Each is the beginning of a word; "$" is the end of one, for words that others begin with: "church" and not "churchill".
 _WORDS: dict[str, str] = {
-    "health": "health|disease|illness|diagnos|medical|medicine|allerg|disab|pregnan|therap|blood|vaccin|patient|"
-    "gesundheit|krank|schwanger|behinder|impf|santé|sante|maladie|grossesse|handicap|"
-    "здрав|болест|диагноз|алерг|бремен|инвалид|ваксин",
-    "religion or belief": "relig|belief|faith|church|confession|konfession|glaube|kirche|croyance|eglise|église|"
-    "denomination|вероизповед|религи|църк|вяра",
-    "political opinions": "politic|politisch|partei|politique|vote|voting|party_member|parteimitglied|партийн|политич|гласув",
-    "trade union": "trade_union|union_member|tradeunion|gewerkschaft|syndica|синдик|профсъюз",
-    "ethnic origin": "ethnic|ethnie|race|racial|skin_colo|nationality_origin|hautfarbe|herkunft|origine|"
-    "rasse|етнич|етнос|раса|расов",
-    "sex life or orientation": "sexual|sex_life|sex_orient|orientation|gender_identity|sexuell|sexuel|lgbt|"
-    "сексуал|ориентац",
-    "genetic or biometric data": "genetic|genom|dna|adn|днк|biometr|fingerprint|face_scan|genetisch|fingerabdruck|génét|"
-    "empreinte|генет|биометр|отпечат",
-    "criminal record": "criminal|conviction|offence|offense|vorstrafe|straftat|casier|condamnation|съдим|престъп",
+    "health": "health disease illness diagnos medical medicine medication allerg disability disabilities pregnan therap blood "
+    "vaccin patient$ patients$ gesundheit krank schwanger behinder impf medikament santé sante maladie grossesse "
+    "handicap médicament здрав болест диагноз алерг бремен инвалид увреждан ваксин лекарств",
+    "religion or belief": "religio belief$ beliefs$ faith$ church$ churches$ denomination$ konfession glaube$ kirche "
+    "croyance eglise église вероизповед религи църк вяра$",
+    "political opinions": "politic politik politisch politiqu parteimitglied party_member voting_ voted_ партийн полити гласува",
+    "trade union": "trade_union union_member tradeunion gewerkschaft syndica синдик профсъюз",
+    "ethnic origin": "ethnic ethni race$ races$ racial skin_colo hautfarbe rasse$ herkunftsland origine_ethn етнич етнос "
+    "раса$ расов",
+    "sex life or orientation": "sexual sexuell sexuel sex_life sexlife gender_identity lgbt сексуал",
+    "genetic or biometric data": "genetic genetisch génétique genome$ dna$ adn$ biometr fingerprint face_scan fingerabdruck "
+    "empreinte_digitale генет днк биометр отпечат",
+    "criminal record": "criminal conviction offence$ offences$ offense$ vorstrafe straftat casier_judiciaire condamnation "
+    "съдим престъп",
 }
-_PATTERNS = {
-    category: re.compile(rf"(?:^|_)(?:{words})", re.IGNORECASE)
-    for category, words in _WORDS.items()
-}
+
+
+def _pattern(words: str) -> re.Pattern[str]:
+    found = (re.escape(word).replace(r"\$", "(?=_|$)") for word in words.split())
+    return re.compile(rf"(?:^|_)(?:{'|'.join(found)})", re.IGNORECASE)
+
+
+_PATTERNS = {category: _pattern(words) for category, words in _WORDS.items()}
 _CAMEL = re.compile(r"(?<=[a-zà-ÿа-я])(?=[A-ZÀ-ÞА-Я])")
-# What begins like one and is none.
-_HARMLESS = re.compile(
-    r"(?:^|_)(race_(time|number|result|day)|party_size|screen_orientation)", re.IGNORECASE
-)
+# What is called like one and is none.
+_HARMLESS = re.compile(r"(?:^|_)race_(?:time|number|result|day)", re.IGNORECASE)
 
 
 def looks_special(name: str) -> str | None:

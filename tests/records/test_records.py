@@ -13,11 +13,15 @@ from prefcentre.context import Context
 from prefcentre.errors import InvalidInput
 from prefcentre.records import service as records
 from prefcentre.records.breach_queries import STRETCH
+from prefcentre.records.classes import CLASSES
 from prefcentre.records.service import Breach
 from prefcentre.rights import service as rights
+from prefcentre.rights.service import Section
+from prefcentre.subscribers import service as subscribers
 from prefcentre.testing import FrozenClock
 from prefcentre.testing.makers import Cast, make_person
 from tests.conftest import Cli
+from tests.rights import somebody as wanda
 
 HOUR = timedelta(hours=1)
 
@@ -33,12 +37,32 @@ def test_the_record_has_all_that_article_30_wants(context: Context, cast: Cast) 
         assert told in words
 
 
-def test_no_table_of_people_is_missing_from_the_record(context: Context) -> None:
-    """Every heading under which people are shown what is held is a class of data in the record."""
+def test_every_heading_of_access_is_a_class_of_the_record(context: Context) -> None:
+    """A new kind of data is noticed here: people are shown it, so authorities are told of it."""
+    assert set(CLASSES) == set(Section)
     with context.db.reading() as session:
-        classes = {one["class"] for one in records.record(session, context)["data"]}
-    assert len(classes) >= 9
-    assert {"who they are", "consents", "mails", "reading", "stops", "returned mails"} <= classes
+        told = {one["class"] for one in records.record(session, context)["data"]}
+    assert {name for name, _ in CLASSES.values()} <= told
+
+
+def test_a_breach_names_every_class_that_access_would_show(context: Context) -> None:
+    """Of somebody who stands everywhere where anybody can; otherwise a breach would be told smaller than it was."""
+    found = wanda.seed(context)
+    with context.db.reading() as session:
+        person = subscribers.by_id(session, found.id)
+        assert person is not None
+        shown = {Section(name) for name in rights.everything(session, context, person)["held"]}
+        email = person.email
+    target = io.StringIO()
+    now = context.clock.now()
+    records.affected(context, Breach(now - HOUR, now + HOUR), target)
+    rows = {row["email"]: row["data"] for row in csv.DictReader(io.StringIO(target.getvalue()))}
+    told = set(rows[email or ""].split("; "))
+    wanted = {CLASSES[one][0] for one in shown - {Section.PERSON, Section.HASHES}}
+    assert wanted - told == set()
+    assert {"e-mail address", "survey answers", "reading", "stops", "returned mails"} <= told
+    others = {"survey answers", "reading", "returned mails"}
+    assert not others & set(rows["ada@example.org"].split("; "))
 
 
 def test_a_breach_concerns_who_was_on_record_by_its_end(
@@ -94,6 +118,7 @@ def test_who_is_erased_is_not_named(context: Context, cast: Cast, clock: FrozenC
     target = io.StringIO()
     assert records.affected(context, asked, target).people == everybody - 1
     assert "ada@" not in target.getvalue()
+    assert records.affected(context, asked).erased_since == 1
 
 
 def test_a_stretch_that_ends_before_it_begins_is_refused(
