@@ -7,7 +7,7 @@ import hashlib
 import html
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from email.headerregistry import Address as Mailbox
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -46,7 +46,8 @@ def compose(
 ) -> Composed:
     """The mail about ``parts`` in this language. Raises InvalidAddress."""
     spoken = languages.best(language)
-    words = _words(kind, settings.brand.name, parts, languages.catalogue(spoken).gettext)
+    told = {**parts, **_days(parts, spoken)}
+    words = _words(kind, settings.brand.name, told, languages.catalogue(spoken).gettext)
     to = addresses.parse(email)
     sender = settings.service_sender_address
     number = hashlib.sha256(f"{key}:{settings.public_url}".encode()).hexdigest()[:32]
@@ -65,6 +66,15 @@ def compose(
     mail.set_boundary(f"=_{number}")
     mail["Content-Language"] = spoken
     return Composed(mail.as_bytes(), sender, to.envelope, message_id)
+
+
+def _days(parts: Mapping[str, Any], language: str) -> dict[str, str]:
+    """The days among the parts, which the queue keeps as ISO 8601, as people write them."""
+    return {
+        name: languages.written_day(date.fromisoformat(parts[name]), language)
+        for name in _DAYS
+        if parts.get(name)
+    }
 
 
 def _words(
@@ -124,6 +134,7 @@ def _words(
     )
 
 
+_DAYS = ("date", "until")
 _TO_STAFF = frozenset({ServiceMailKind.STAFF_INVITE, ServiceMailKind.STAFF_RESET})
 
 

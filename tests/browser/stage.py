@@ -10,7 +10,9 @@ from playwright.sync_api import Page, Response
 
 from prefcentre.context import Context
 from prefcentre.signups.waiting import work_off
-from prefcentre.testing.makers import Cast
+from prefcentre.surveys import service as surveys
+from prefcentre.surveys.service import Question, QuestionKind, SurveyState, Words
+from prefcentre.testing.makers import Cast, make_consent, make_topic
 from prefcentre.tokens import LinkToken, TokenKind, issued_on
 
 SCREENSHOTS = Path(os.environ.get("SCREENSHOTS", "var/screenshots"))
@@ -20,6 +22,27 @@ FOCUSED = """() => {
     return [((label || e).textContent || "").replace(/\\s+/g, " ").trim(), e.id, getComputedStyle(e).outlineStyle];
 }"""
 _MOST_TABS = 60
+QUESTIONS = (
+    Question(1, QuestionKind.ONE, "Where do you read our mails?", ("At home", "On the way")),
+    Question(2, QuestionKind.SEVERAL, "What do you read?", ("Product news", "Events")),
+    Question(3, QuestionKind.SCALE10, "Would you recommend us?"),
+    Question(4, QuestionKind.TEXT, "What is missing?"),
+)
+
+
+def make_survey(context: Context, cast: Cast) -> int:
+    """The number of an open survey on the topic ``polls``, which Ada agreed to be asked; made once."""
+    with context.db.writing() as session:
+        for known in surveys.every(session):
+            if known.state is SurveyState.OPEN:
+                return known.id or 0
+        topic = make_topic(session, context, "polls", for_surveys=True)
+        make_consent(session, context, cast.ada, topic)
+        number = surveys.make(session, context, "polls", "How we do", "staff:1").id or 0
+        words = Words("How do you like our mails?", "Four questions, a minute.", "en", QUESTIONS)
+        surveys.change(session, context, number, words, "staff:1")
+        surveys.open_(session, context, number, "staff:1")
+        return number
 
 
 @dataclass

@@ -14,12 +14,9 @@ from prefcentre.messages.service import Compiled
 from prefcentre.notices import service as notices
 from prefcentre.notices.service import NoticeForm, NoticeText
 from prefcentre.signups.models import Confirmation
-from prefcentre.surveys import service as surveys
-from prefcentre.surveys.service import Question, QuestionKind, Words
-from prefcentre.testing.makers import make_consent, make_topic
 from prefcentre.tokens import LinkToken, TokenKind, issued_on
 from tests.browser.conftest import complaints, is_too_wide
-from tests.browser.stage import Act, Stage
+from tests.browser.stage import Act, Stage, make_survey
 
 pytestmark = pytest.mark.xdist_group("browser")
 
@@ -31,31 +28,11 @@ MOST_BYTES = 60_000
 def ask(stage: Stage, who: str = "ada") -> None:
     """Open a survey that Ada agreed to be asked, and go to somebody's page of it."""
     context = stage.context
+    make_survey(context, stage.cast)
     with context.db.reading() as session:
-        known = next((one for one in consents.topics(session) if one.key == "polls"), None)
-    topic_id = known.id if known else _make_survey(stage)
-    token = LinkToken(TokenKind.SURVEY, getattr(stage.cast, who).public_id, topic_id or 0)
+        topic = consents.topic(session, "polls")
+    token = LinkToken(TokenKind.SURVEY, getattr(stage.cast, who).public_id, topic.id or 0)
     stage.page.goto(stage.here(context.links.page(issued_on(token, context.clock.now()))))
-
-
-def _make_survey(stage: Stage) -> int | None:
-    context = stage.context
-    with context.db.writing() as session:
-        topic = make_topic(session, context, "polls", for_surveys=True)
-        make_consent(session, context, stage.cast.ada, topic)
-        number = surveys.make(session, context, "polls", "How we do", "staff:1").id or 0
-        questions = (
-            Question(
-                1, QuestionKind.ONE, "Where do you read our mails?", ("At home", "On the way")
-            ),
-            Question(2, QuestionKind.SEVERAL, "What do you read?", ("Product news", "Events")),
-            Question(3, QuestionKind.SCALE10, "Would you recommend us?"),
-            Question(4, QuestionKind.TEXT, "What is missing?"),
-        )
-        words = Words("How do you like our mails?", "Four questions, a minute.", "en", questions)
-        surveys.change(session, context, number, words, "staff:1")
-        surveys.open_(session, context, number, "staff:1")
-    return topic.id
 
 
 def survey(stage: Stage) -> None:

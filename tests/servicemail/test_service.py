@@ -85,6 +85,21 @@ def test_what_was_not_taken_is_tried_again_with_the_same_octets(
     assert row(any_context).state is ServiceMailState.FAILED
 
 
+@pytest.mark.parametrize(
+    ("language", "day"),
+    [("en", "2 November 2026"), ("de", "2. November 2026"), ("bg", "2 ноември 2026")],
+)
+def test_days_are_written_as_people_write_them(
+    any_context: Context, smtpd: RecordingSmtpServer, language: str, day: str
+) -> None:
+    enqueue(any_context, ServiceMailKind.REQUEST_EXTENDED, language=language)
+    delivery.post_waiting(any_context)
+    mail = message_from_bytes(smtpd.messages[0].data, policy=policy.SMTP)
+    text = mail.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    assert day in text
+    assert "2026-11-02" not in text
+
+
 def test_a_process_that_dies_leaves_its_mails_to_the_next(
     any_context: Context, clock: FrozenClock
 ) -> None:

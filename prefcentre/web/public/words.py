@@ -9,6 +9,7 @@ from babel import Locale, dates
 from flask_babel import get_locale, lazy_gettext
 from flask_babel import gettext as untyped_gettext
 
+from prefcentre import languages
 from prefcentre.delivery.service import NextMail
 from prefcentre.preferences.service import (
     Cell,
@@ -171,8 +172,6 @@ LEAVING = {
 }
 """Why somebody left."""
 
-LANGUAGE_FALLBACK = Locale("en", "GB")
-
 
 def gettext(text: str, **values: object) -> str:
     """A text in the language of this page, with its values put in."""
@@ -180,9 +179,8 @@ def gettext(text: str, **values: object) -> str:
 
 
 def _locale() -> Locale:
-    """The locale of this page; English dates are written as in Britain, where the day comes first."""
     found = get_locale()
-    return LANGUAGE_FALLBACK if found is None or found.language == "en" else found
+    return languages.locale_of_dates(found.language if found else "en")
 
 
 def day(at: datetime | None, zone: ZoneInfo) -> str:
